@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { eventNameSchema, formIdSchema, teamIdSchema } from "./ids.ts";
+
+/**
+ * The event: CloudEvents 1.0, in Kafka binary mode (attributes in `ce_*` headers, the response in the value), or as
+ * structured CloudEvents JSON, or in the flat form below. `decodeEvent` reads all three.
+ */
+export const EVENT_HEADER = {
+  specversion: "ce_specversion",
+  id: "ce_id",
+  source: "ce_source",
+  type: "ce_type",
+  time: "ce_time",
+  subject: "ce_subject",
+  teamId: "ce_teamid",
+  formId: "ce_formid",
+  revision: "ce_revision",
+  contentType: "content-type",
+} as const;
+
+/** Content type that marks a record's value as a structured CloudEvent. */
+export const STRUCTURED_CONTENT_TYPE = "application/cloudevents+json";
+
+/** The events the core emits today; a plugin may subscribe to others, for source plugins emit their own. */
+export const CORE_EVENTS = ["onResponse", "onResponseUpdate", "onResponseDelete", "onFormCreation"] as const;
+
+/** Longest event id and source accepted, in characters. */
+export const EVENT_TEXT_LENGTH_MAX = 512;
+
+const text = z.string().min(1).max(EVENT_TEXT_LENGTH_MAX);
+/** Cores with numeric ids may send them as numbers; inside they are text. */
+const looseId = <T extends z.ZodType<string, string>>(inner: T) =>
+  z.union([z.string(), z.int()]).transform(String).pipe(inner);
+const revision = z.union([z.int(), z.string().regex(/^\d{1,15}$/, "a revision is a whole number")]).transform(Number);
+const time = z.iso.datetime({ offset: true });
+
+/** What every event carries, whatever its envelope. Times are ISO 8601. */
+export const eventAttributesSchema = z.object({
+  /** Unique within `source`. */
+  id: looseId(text),
+  source: text,
+  /** The event's name: `onResponse`, … */
+  type: eventNameSchema,
+  teamId: looseId(teamIdSchema),
+  formId: looseId(formIdSchema).nullable(),
+  /** The response's id; null for events about a form. */
+  responseId: looseId(text).nullable(),
+  /** Grows by one with every change of a response; null when the source counts none. */
+  revision: revision.nullable(),
+  time: time.nullable(),
+});
+export type EventAttributes = z.infer<typeof eventAttributesSchema>;
+
+/** The flat form: what a core writes that knows nothing of CloudEvents. */
+export const flatEventSchema = z.object({
+  id: looseId(text),
+  source: text.optional(),
+  team_id: looseId(teamIdSchema),
+  event: eventNameSchema,
+  form_id: looseId(formIdSchema).nullish(),
+  response_id: looseId(text).nullish(),
+  revision: revision.nullish(),
+  occurred_at: time.nullish(),
+  data: z.record(z.string(), z.unknown()).default({}),
+});
+export type FlatEvent = z.input<typeof flatEventSchema>;
+
+/** A response as `data` of a response event. Cores may add fields of their own. */
+export const responseDataSchema = z.looseObject({
+  /** Question id → answer, in the form's order. */
+  answers: z.record(z.string(), z.unknown()).default({}),
+  /** Who collected the response, so that a flagged one finds its way back. */
+  collector: z.string().nullish(),
+});
+export type ResponseData = z.infer<typeof responseDataSchema>;

@@ -1,0 +1,76 @@
+import type { KafkaSettings, Logger } from "@plugboard/runtime";
+import {
+  type Admin,
+  type Consumer,
+  type ConsumerConfig,
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type SASLOptions,
+} from "kafkajs";
+import { SafeProducer, type SafeProducerOptions } from "./safe-producer.ts";
+
+export type { Admin, Consumer, EachBatchPayload, IHeaders, KafkaMessage } from "kafkajs";
+
+/**
+ * kafkajs as this project uses it. Consumers and admins are kafkajs's own; its producer is not to be had, because it
+ * loses acknowledged records on a leader change (docs/decisions/0001): {@link SafeProducer} stands in its place.
+ */
+export interface KafkaClient {
+  /** @param config kafkajs's; `groupId` is required. */
+  consumer(config: ConsumerConfig): Consumer;
+  admin(): Admin;
+  producer(options?: SafeProducerOptions): SafeProducer;
+}
+
+/** Deadline of one request to a broker, milliseconds. */
+const REQUEST_TIMEOUT_MS = 15_000;
+const CONNECTION_TIMEOUT_MS = 3_000;
+
+/** @param clientId shown in the brokers' logs and quotas: the service's name. */
+export function createKafkaClient(clientId: string, settings: KafkaSettings, logger: Logger): KafkaClient {
+  silenceNegativeTimeouts();
+  const config: KafkaConfig = {
+    clientId,
+    brokers: [...settings.KAFKA_BROKERS],
+    ssl: settings.KAFKA_TLS,
+    ...saslOf(settings),
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: CONNECTION_TIMEOUT_MS,
+    retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
+    logLevel: logLevel.WARN,
+    logCreator: () => (entry) => {
+      const { message, timestamp: _, logger: __, ...fields } = entry.log;
+      logger[entry.level === logLevel.ERROR ? "warn" : "debug"]({ kafka: fields }, message);
+    },
+  };
+  const kafka = new Kafka(config);
+  return {
+    consumer: (consumerConfig) => kafka.consumer(consumerConfig),
+    admin: () => kafka.admin(),
+    producer: (options) => new SafeProducer(kafka, options),
+  };
+}
+
+function saslOf(settings: KafkaSettings): { sasl?: SASLOptions } {
+  const {
+    KAFKA_SASL_MECHANISM: mechanism,
+    KAFKA_SASL_USERNAME: username = "",
+    KAFKA_SASL_PASSWORD: password = "",
+  } = settings;
+  return mechanism === undefined ? {} : { sasl: { mechanism, username, password } as SASLOptions };
+}
+
+let silenced = false;
+/**
+ * kafkajs 2.2.4 sets negative timers on every connection, which Node 24 warns of each time. Harmless, known and
+ * unmaintained upstream; only this one warning is left out.
+ */
+function silenceNegativeTimeouts(): void {
+  if (silenced) return;
+  silenced = true;
+  const emitWarning = process.emitWarning.bind(process) as (...args: unknown[]) => void;
+  process.emitWarning = ((...args: unknown[]) => {
+    if (args[1] !== "TimeoutNegativeWarning") emitWarning(...args);
+  }) as typeof process.emitWarning;
+}

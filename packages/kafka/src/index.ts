@@ -1,0 +1,4 @@
+export * from "./client.ts";
+export * from "./headers.ts";
+export { type OutgoingRecord, SafeProducer, type SafeProducerOptions } from "./safe-producer.ts";
+export * from "./topics.ts";

@@ -1,0 +1,97 @@
+import type { EventAttributes, ExecuteResponse, Flag, ProblemItem } from "@plugboard/contract";
+import type { Logger } from "@plugboard/runtime";
+import type { Pool } from "pg";
+import type { z } from "zod";
+import type { Outcome } from "./outcome.ts";
+
+/** What a plugin says of itself; with the settings' schema and the actions it becomes the registration. */
+export interface PluginMetadata {
+  /** 1 to 64 of a-z, 0-9, "-": names the topics `plugin.<id>` and the database schema `plugin_<id>`. */
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly version: string;
+  /** The events it wants: `onResponse`, `onResponseUpdate`, … */
+  readonly events: readonly string[];
+  readonly priorityEvents?: readonly string[];
+}
+
+/** One copy of an event, on its way to one plugin for one team. */
+export interface Delivery {
+  /** The same through retry, redrive and back-fill: use it as an idempotency key at third parties. */
+  readonly id: string;
+  readonly team: string;
+  readonly event: EventAttributes;
+  /** The event's payload; for response events `{"answers":{…},"collector":…}`. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** Counts from 1. */
+  readonly attempt: number;
+}
+
+/** What every handler gets. `Settings` is the team's, checked and with its secrets opened. */
+export interface Context<Settings> {
+  readonly team: string;
+  readonly settings: Settings;
+  readonly logger: Logger;
+  /** Aborted at the handler's deadline, or when the plugin drains. Pass it on to every call. */
+  readonly signal: AbortSignal;
+  /** The plugin's own schema in Postgres (`search_path` is set). */
+  readonly db: Pool;
+  /** Sends a response back to its collector: a command to the core, deterministic per (plugin, response, revision). */
+  readonly flag: (event: EventAttributes, flags: readonly Flag[]) => Promise<void>;
+}
+
+/** An action a team can call: `POST /v1/teams/{team}/plugins/{plugin}/actions/{name}`. */
+export interface Action<Settings> {
+  readonly description: string;
+  readonly input: z.ZodType;
+  /** Its result is the `output` of the answer. */
+  readonly run: (input: unknown, context: Context<Settings>) => Promise<unknown>;
+}
+
+export interface PluginDefinition<Schema extends z.ZodObject> {
+  readonly metadata: PluginMetadata;
+  /** A team's settings. Mark secrets with `secret(…)`: they are sealed on the way and never come back out. */
+  readonly settings: Schema;
+  /** Numbered SQL statements for the plugin's own tables, applied once each, in order, at start. */
+  readonly migrations?: readonly string[];
+  /** Handles one delivery. Returning nothing means delivered; throwing means retry. */
+  readonly onEvent?: (delivery: Delivery, context: Context<z.output<Schema>>) => Promise<Outcome | undefined>;
+  /** Answers inside a submit; must keep within `deadlineMs`. */
+  readonly execute?: {
+    readonly deadlineMs: number;
+    readonly run: (
+      request: { readonly event: EventAttributes; readonly data: Readonly<Record<string, unknown>> },
+      context: Context<z.output<Schema>>,
+    ) => Promise<ExecuteResponse>;
+  };
+  readonly actions?: Readonly<Record<string, Action<z.output<Schema>>>>;
+  /** Checks the meaning of settings that fit the schema; what it returns is shown to the team. */
+  readonly validateSettings?: (
+    settings: z.output<Schema>,
+    context: Omit<Context<z.output<Schema>>, "settings">,
+  ) => Promise<readonly ProblemItem[]>;
+  /**
+   * What to do with a delivery whose earlier attempt was cut short (a crash between effect and record): `safe` repeats
+   * it (default; for effects that are idempotent), `unsafe` records it as `unknown` and does not.
+   */
+  readonly redeliver?: "safe" | "unsafe";
+  /** Deadline of one handler call, milliseconds; 30,000 unless said. */
+  readonly handlerDeadlineMs?: number;
+}
+
+/** Types a plugin: infers the settings from their schema for every handler. */
+export function definePlugin<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+): PluginDefinition<Schema> {
+  return definition;
+}
+
+/** Types an action's input from its schema. */
+export function defineAction<Input extends z.ZodType, Settings>(
+  input: Input,
+  description: string,
+  run: (input: z.output<Input>, context: Context<Settings>) => Promise<unknown>,
+): Action<Settings> {
+  return { description, input, run: (value, context) => run(value as z.output<Input>, context) };
+}

@@ -1,0 +1,26 @@
+import type { PluginEntry, TeamEntry } from "@plugboard/contract";
+
+/** A team's entry joined with the entries of its plugins, as of one moment. */
+export interface ResolvedTeam {
+  readonly team: TeamEntry;
+  /** Entries of every plugin in `team.plugins`; one that the manager does not know is missing here. */
+  readonly plugins: ReadonlyMap<string, PluginEntry>;
+}
+
+/**
+ * The read side of the routing table: L1 in this process, L2 Redis, L3 the manager. See architecture.md, "The routing
+ * table". An answer is never older than the staleness bound, and never a guess: when nobody can answer, `resolve` waits.
+ */
+export interface RoutingTable {
+  /** Starts polling for changes; resolves after the first valid answer, or rejects when `signal` aborts. */
+  start(signal?: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+  /**
+   * Resolves all teams of a batch with at most one round trip each to Redis and, if needed, the manager. A team unknown
+   * to the manager has null. Waits (back-pressure) while neither Redis nor the manager answers.
+   * @throws the signal's reason when aborted.
+   */
+  resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
+  /** Seconds since L1 was last known to be current; Infinity before the first answer. */
+  stalenessSeconds(): number;
+}

@@ -1,0 +1,40 @@
+/** One thing a process needs; `problem` is null while all is well. Must answer fast: from memory, or within 2 s. */
+export interface HealthCheck {
+  readonly name: string;
+  /** A critical one makes the process not ready; another only shows as degraded. */
+  readonly critical: boolean;
+  problem(): string | null | Promise<string | null>;
+}
+
+export interface HealthReport {
+  readonly ready: boolean;
+  readonly checks: ReadonlyArray<{
+    readonly name: string;
+    readonly critical: boolean;
+    readonly problem: string | null;
+  }>;
+}
+
+const CHECK_DEADLINE_MS = 2_000;
+
+/** Asks every check at once; one that throws or is late has that as its problem. */
+export async function checkHealth(checks: readonly HealthCheck[]): Promise<HealthReport> {
+  const results = await Promise.all(
+    checks.map(async ({ name, critical, problem }) => ({ name, critical, problem: await answer(problem) })),
+  );
+  return { ready: results.every((result) => !result.critical || result.problem === null), checks: results };
+}
+
+async function answer(problem: HealthCheck["problem"]): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(() => resolve(`no answer within ${CHECK_DEADLINE_MS} ms`), CHECK_DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([problem(), late]);
+  } catch (error) {
+    return (error as Error).message;
+  } finally {
+    clearTimeout(timer);
+  }
+}

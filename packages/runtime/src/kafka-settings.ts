@@ -1,0 +1,41 @@
+import { env, setting } from "./settings.ts";
+
+/** How every process reaches Kafka; spread into a process's settings. */
+export const kafkaSettings = {
+  KAFKA_BROKERS: setting(env.brokers(), "Kafka's addresses: host:port, comma-separated."),
+  KAFKA_TLS: setting(env.flag().default(false), "Whether Kafka is reached over TLS."),
+  KAFKA_SASL_MECHANISM: setting(
+    env.oneOf(["plain", "scram-sha-256", "scram-sha-512"]).optional(),
+    "SASL mechanism; none when unset.",
+  ),
+  KAFKA_SASL_USERNAME: setting(env.text().optional(), "SASL user; needed with KAFKA_SASL_MECHANISM."),
+  KAFKA_SASL_PASSWORD: setting(env.text().optional(), "SASL password; needed with KAFKA_SASL_MECHANISM.", {
+    secret: true,
+  }),
+};
+
+/** The values of {@link kafkaSettings}. */
+export interface KafkaSettings {
+  readonly KAFKA_BROKERS: readonly string[];
+  readonly KAFKA_TLS: boolean;
+  readonly KAFKA_SASL_MECHANISM?: "plain" | "scram-sha-256" | "scram-sha-512" | undefined;
+  readonly KAFKA_SASL_USERNAME?: string | undefined;
+  readonly KAFKA_SASL_PASSWORD?: string | undefined;
+}
+
+/** Names of shared topics and keys; a test gives its own. */
+export const namingSettings = {
+  RESPONSES_TOPIC: setting(env.text().default("responses"), "Topic the core emits events to."),
+  PLUGIN_TOPIC_PREFIX: setting(env.text().default("plugin."), "What the plugins' topic names start with."),
+  DELIVERIES_TOPIC: setting(env.text().default("deliveries"), "Topic of delivery outcomes."),
+  CORE_COMMANDS_TOPIC: setting(env.text().default("core.commands"), "Topic of commands to the core."),
+  PLUGBOARD_NAMESPACE: setting(env.text().default("pb"), "Prefix of the routing table's keys in Redis."),
+};
+
+/** Every process logs alike. */
+export const logSettings = {
+  LOG_LEVEL: setting(
+    env.oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
+    "Least severe level that is logged.",
+  ),
+};

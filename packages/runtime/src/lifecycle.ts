@@ -1,0 +1,114 @@
+import type { Logger } from "./logger.ts";
+
+/** A part of a process that is started and stopped. Stop must be harmless when start has failed half-way. */
+export interface Component {
+  readonly name: string;
+  start?(): Promise<void>;
+  stop?(): Promise<void>;
+}
+
+export interface LifecycleOptions {
+  readonly logger: Logger;
+  /** Longest a component may take to start, milliseconds. */
+  readonly startDeadlineMs?: number;
+  /** Longest the whole drain may take, milliseconds; then the process leaves with status 1. */
+  readonly stopDeadlineMs?: number;
+}
+
+/**
+ * Starts components in order and stops them in reverse.
+ *
+ *   new ──start()──► starting ──► running ──stop()──► stopping ──► stopped
+ *                       └── a component fails ──────────┘ (what had started is stopped, the error is thrown)
+ */
+export class Lifecycle {
+  state: "new" | "starting" | "running" | "stopping" | "stopped" = "new";
+  readonly #components: readonly Component[];
+  readonly #logger: Logger;
+  readonly #startDeadlineMs: number;
+  readonly #stopDeadlineMs: number;
+  #started: Component[] = [];
+  #stopping: Promise<void> | undefined;
+
+  constructor(components: readonly Component[], options: LifecycleOptions) {
+    this.#components = components;
+    this.#logger = options.logger;
+    this.#startDeadlineMs = options.startDeadlineMs ?? 60_000;
+    this.#stopDeadlineMs = options.stopDeadlineMs ?? 25_000;
+  }
+
+  async start(): Promise<void> {
+    this.state = "starting";
+    for (const component of this.#components) {
+      if (this.#stopping !== undefined) return;
+      this.#started.push(component);
+      try {
+        await withDeadline(component.start?.(), this.#startDeadlineMs, `${component.name} did not start`);
+      } catch (error) {
+        this.#logger.error({ component: component.name, error }, "start failed");
+        await this.stop();
+        throw error;
+      }
+    }
+    if (this.#stopping === undefined) this.state = "running";
+  }
+
+  /** Stops what was started, last first. Called twice, the second call waits for the first. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stopAll();
+    return this.#stopping;
+  }
+
+  async #stopAll(): Promise<void> {
+    this.state = "stopping";
+    const deadline = performance.now() + this.#stopDeadlineMs;
+    for (const component of this.#started.toReversed()) {
+      const left = Math.max(1, deadline - performance.now());
+      try {
+        await withDeadline(component.stop?.(), left, `${component.name} did not stop`);
+      } catch (error) {
+        this.#logger.error({ component: component.name, error }, "stop failed");
+      }
+    }
+    this.#started = [];
+    this.state = "stopped";
+  }
+}
+
+/**
+ * Runs a process: starts it, drains on SIGTERM and SIGINT, and leaves with 0 after a drain, 1 after a failure. The only
+ * place that handles signals; `main.ts` calls it.
+ */
+export async function runProcess(lifecycle: Lifecycle, logger: Logger): Promise<void> {
+  const leave = (signal: NodeJS.Signals) => {
+    logger.info({ signal }, "draining");
+    lifecycle.stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
+  };
+  process.once("SIGTERM", leave);
+  process.once("SIGINT", leave);
+  try {
+    await lifecycle.start();
+  } catch {
+    process.exit(1);
+  }
+}
+
+/** Rejects with `message` when `work` takes longer than `ms`. The work itself goes on. */
+export async function withDeadline<T>(
+  work: Promise<T> | undefined,
+  ms: number,
+  message: string,
+): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${message} within ${Math.round(ms)} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
