@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { findExecutable } from "./find-executable.ts";
+import { forgetProcess, reapProcess } from "./reaper.ts";
+
+export interface SuperviseOptions {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly cwd?: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** Run as this user; only root may ask for another. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Where standard output and error go: a file, or a pipe read through `child`. */
+  readonly output: { readonly file: string } | "pipe";
+  /** What it gets when this process ends without having stopped it. */
+  readonly orphanSignal?: "KILL" | "QUIT";
+}
+
+/** A child that does not outlive this process, however this process ends. */
+export interface Supervised {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Resolves with the exit status, null after a signal. */
+  readonly exited: Promise<number | null>;
+  isRunning(): boolean;
+  /** Sends a signal and waits for the end; after `graceMs` it is killed. */
+  end(signal: NodeJS.Signals, graceMs?: number): Promise<void>;
+}
+
+const GRACE_MS = 15_000;
+
+/** Starts a child. It leads its own session, so that a Ctrl-C reaches only this process, which then stops it in order. */
+export async function supervise(options: SuperviseOptions): Promise<Supervised> {
+  const setpriv = setprivWithDeathSignal();
+  const { command, args } = wrapped(setpriv, options);
+  const log = options.output === "pipe" ? undefined : openSync(options.output.file, "a");
+  const child = spawn(command, args, {
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    ...(setpriv === undefined && options.user !== undefined && options.user),
+    env: options.env,
+    detached: true,
+    stdio: ["ignore", log ?? "pipe", log ?? "pipe"],
+  });
+  if (log !== undefined) closeSync(log);
+  const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const pid = await new Promise<number>((resolve, reject) => {
+    child.once("error", (error) => reject(new Error(`${options.command} could not be started: ${error.message}`)));
+    child.once("spawn", () => resolve(child.pid ?? 0));
+  });
+  reapProcess(pid);
+  exited.then(() => forgetProcess(pid));
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
+  return { pid, child, exited, isRunning, end: (signal, graceMs = GRACE_MS) => end(child, exited, signal, graceMs) };
+}
+
+async function end(
+  child: ChildProcess,
+  exited: Promise<number | null>,
+  signal: NodeJS.Signals,
+  graceMs: number,
+): Promise<void> {
+  child.kill(signal);
+  const timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+  await exited;
+  clearTimeout(timer);
+}
+
+/** With setpriv the kernel itself ends the child when its parent is gone, and the user changes on the way. */
+function wrapped(setpriv: string | undefined, options: SuperviseOptions): { command: string; args: string[] } {
+  if (setpriv === undefined) return { command: options.command, args: [...options.args] };
+  const user =
+    options.user === undefined
+      ? []
+      : ["--reuid", String(options.user.uid), "--regid", String(options.user.gid), "--clear-groups"];
+  const args = ["--pdeathsig", options.orphanSignal ?? "KILL", ...user, "--", options.command, ...options.args];
+  return { command: setpriv, args };
+}
+
+let setprivFound: { readonly path: string | undefined } | undefined;
+
+function setprivWithDeathSignal(): string | undefined {
+  setprivFound ??= { path: findSetpriv() };
+  return setprivFound.path;
+}
+
+/** BusyBox's setpriv has no --pdeathsig. */
+function findSetpriv(): string | undefined {
+  const path = findExecutable("setpriv", process.env.PATH ?? "");
+  if (path === undefined) return undefined;
+  return spawnSync(path, ["--help"], { encoding: "utf8" }).stdout?.includes("--pdeathsig") ? path : undefined;
+}
