@@ -24,7 +24,8 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** The wanted port if it is free, any other if not. */
+/** The wanted port if it is free, another if not. */
 export async function portOrAnother(wanted: number): Promise<number> {
-  return await getPort({ port: wanted, host: "127.0.0.1" });
+  const port = await getPort({ port: wanted, host: "127.0.0.1" });
+  return port === wanted ? port : ((await freePorts(1))[0] as number);
 }

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { freePorts } from "./free-ports.ts";
 import { type KafkaNode, kafkaProperties, metaProperties } from "./kafka-properties.ts";
-import { type KafkaArtifacts, kafkaArtifacts } from "./maven-artifacts.ts";
+import { type KafkaArtifacts, kafkaArtifacts, type Report } from "./maven-artifacts.ts";
 import { createOwnedDirectory } from "./owned-directory.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 import { requireJava } from "./toolchain.ts";
@@ -18,6 +18,7 @@ export interface KafkaOptions {
   readonly port?: number;
   /** `small` (default) starts fast and takes little memory; `fast` is for measurements. */
   readonly profile?: keyof typeof JVM_FLAGS;
+  readonly report?: Report;
 }
 
 /** A Kafka of one's own. Brokers are numbered from 0. */
@@ -57,7 +58,10 @@ class PortTaken extends Error {}
  * @throws MissingTool without Java 17, or without Maven the first time.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaCluster> {
-  const [java, artifacts] = await Promise.all([requireJava(process.env), kafkaArtifacts(process.env)]);
+  const report = options.report ?? (() => {});
+  const java = await requireJava(process.env);
+  const artifacts = await kafkaArtifacts(process.env, report);
+  report("starting");
   for (let attempt = 1; ; attempt++) {
     const directory = options.dataDirectory ?? createOwnedDirectory();
     const cluster = await NativeKafka.create(java, artifacts, directory, options);

@@ -33,9 +33,13 @@ export interface KafkaArtifacts {
   readonly bootstrapCheckpoint: string;
 }
 
+/** Told what is being done that takes a while. */
+export type Report = (doing: string) => void;
+
 /** Kafka's jars, fetched through Maven the first time. */
-export async function kafkaArtifacts(environment: NodeJS.ProcessEnv): Promise<KafkaArtifacts> {
+export async function kafkaArtifacts(environment: NodeJS.ProcessEnv, report: Report): Promise<KafkaArtifacts> {
   const directory = await cached("kafka", environment, async (target, pom) => {
+    report("fetching Kafka's jars through Maven (43 MB, the first time only)");
     await maven(environment, pom, [
       "dependency:copy-dependencies",
       `-DoutputDirectory=${join(target, "libs")}`,
@@ -47,8 +51,9 @@ export async function kafkaArtifacts(environment: NodeJS.ProcessEnv): Promise<Ka
 }
 
 /** A static redis-server for this platform; undefined when the package has none for it. */
-export async function redisFromMaven(environment: NodeJS.ProcessEnv): Promise<string | undefined> {
+export async function redisFromMaven(environment: NodeJS.ProcessEnv, report: Report): Promise<string | undefined> {
   const directory = await cached("redis", environment, async (target, pom) => {
+    report("fetching Redis through Maven (10 MB, the first time only)");
     await maven(environment, pom, [
       "dependency:unpack-dependencies",
       `-DoutputDirectory=${target}`,

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, stat
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePorts } from "./free-ports.ts";
+import type { Report } from "./maven-artifacts.ts";
 import { createOwnedDirectory } from "./owned-directory.ts";
 import { type PostgresBinaries, postgresBinaries } from "./postgres-binaries.ts";
 import { isReachableByOthers, reachableTwin } from "./reachable.ts";
@@ -16,6 +17,7 @@ export interface PostgresOptions {
   readonly dataDirectory?: string;
   /** Any free one without it. */
   readonly port?: number;
+  readonly report?: Report;
 }
 
 /** A PostgreSQL of one's own. */
@@ -50,6 +52,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   const data = join(base, "postgres");
   const binaries = await postgresBinaries(process.env, majorOfData(data));
+  options.report?.(`starting PostgreSQL ${binaries.major}`);
   await initialise(binaries, data, user, keep);
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? ((await freePorts(1))[0] as number);

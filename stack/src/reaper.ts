@@ -2,30 +2,37 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { Socket } from "node:net";
 
 /**
- * Reads "+pid N", "-pid N" and "+dir PATH" lines from its standard input. When that ends, which is when the process
- * that started it has ended however it ended, it kills the processes left and removes the directories. Postgres first
- * gets the signal that lets it free its shared memory.
+ * Reads "+pid N", "-pid N" and "+dir PATH" lines from its standard input; "+quit N" is a process to be asked first. When
+ * the input ends, which is when the process that started it has ended however it ended, it kills the processes left,
+ * each with its group, and removes the directories.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
-pids=
+pids= quits=
 while IFS=' ' read -r verb what; do
   case $verb in
     +pid) pids="$pids $what" ;;
-    -pid) kept=; for pid in $pids; do [ "$pid" = "$what" ] || kept="$kept $pid"; done; pids=$kept ;;
+    +quit) pids="$pids $what" quits="$quits $what" ;;
+    -pid)
+      kept=; for pid in $pids; do [ "$pid" = "$what" ] || kept="$kept $pid"; done; pids=$kept
+      kept=; for pid in $quits; do [ "$pid" = "$what" ] || kept="$kept $pid"; done; quits=$kept ;;
     +dir) set -- "$@" "$what" ;;
   esac
 done
-[ -z "$pids" ] || kill -QUIT $pids 2>/dev/null
-[ -z "$pids" ] || { sleep 1; kill -KILL $pids 2>/dev/null; sleep 0.2; }
+for pid in $quits; do kill -QUIT "$pid" 2>/dev/null && asked=1; done
+[ -z "$asked" ] || sleep 1
+for pid in $pids; do kill -KILL "-$pid" 2>/dev/null; done
 for dir in "$@"; do rm -rf -- "$dir" || { sleep 1; rm -rf -- "$dir"; }; done
 `;
 
 let reaper: ChildProcess | undefined;
 
-/** Has a process killed when this one ends, even by kill -9. */
-export function reapProcess(pid: number): void {
-  tell(`+pid ${pid}`);
+/**
+ * Has a process group killed when this process ends, even by kill -9.
+ * @param quit its leader gets SIGQUIT and a second to follow it first.
+ */
+export function reapProcess(pid: number, quit: boolean): void {
+  tell(`${quit ? "+quit" : "+pid"} ${pid}`);
 }
 
 /** A process ended by itself: its number may be another's from now on. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { findExecutable } from "./find-executable.ts";
 import { freePorts } from "./free-ports.ts";
-import { redisFromMaven } from "./maven-artifacts.ts";
+import { type Report, redisFromMaven } from "./maven-artifacts.ts";
 import { createOwnedDirectory } from "./owned-directory.ts";
 import { type Supervised, supervise } from "./supervise.ts";
 import { waitUntil } from "./wait-until.ts";
@@ -16,6 +16,7 @@ export interface RedisOptions {
   readonly dataDirectory?: string;
   /** Any free one without it. */
   readonly port?: number;
+  readonly report?: Report;
 }
 
 /** A Redis of one's own. */
@@ -39,7 +40,7 @@ class PortTaken extends Error {}
 
 /** Starts a private Redis: the machine's redis-server on a port of its own, else one fetched through Maven. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const binary = await redisBinary(process.env);
+  const binary = await redisBinary(process.env, options.report ?? (() => {}));
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? ((await freePorts(1))[0] as number);
     const server = new NativeRedis(binary, port, options.dataDirectory);
@@ -54,10 +55,10 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 /** The redis-server to run: the machine's when it is new enough. */
-export async function redisBinary(environment: NodeJS.ProcessEnv): Promise<string> {
+export async function redisBinary(environment: NodeJS.ProcessEnv, report: Report): Promise<string> {
   const found = findExecutable("redis-server", environment.PATH ?? "");
   if (found !== undefined && (await majorOf(found)) >= MAJOR_MIN) return found;
-  const fetched = await redisFromMaven(environment);
+  const fetched = await redisFromMaven(environment, report);
   if (fetched === undefined) {
     throw new Error(
       `there is no Redis for ${process.platform} ${process.arch}; install redis-server ${MAJOR_MIN} or newer`,

@@ -10,8 +10,8 @@ export interface SuperviseOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Run as this user; only root may ask for another. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Where standard output and error go: a file, or a pipe read through `child`. */
-  readonly output: { readonly file: string } | "pipe";
+  /** Where standard output and error go: a file, a pipe read through `child`, or this process's own. */
+  readonly output: { readonly file: string } | "pipe" | "inherit";
   /** What it gets when this process ends without having stopped it. */
   readonly orphanSignal?: "KILL" | "QUIT";
 }
@@ -33,13 +33,14 @@ const GRACE_MS = 15_000;
 export async function supervise(options: SuperviseOptions): Promise<Supervised> {
   const setpriv = setprivWithDeathSignal();
   const { command, args } = wrapped(setpriv, options);
-  const log = options.output === "pipe" ? undefined : openSync(options.output.file, "a");
+  const log = typeof options.output === "string" ? undefined : openSync(options.output.file, "a");
+  const stdio = typeof options.output === "string" ? options.output : log;
   const child = spawn(command, args, {
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     ...(setpriv === undefined && options.user !== undefined && options.user),
     env: options.env,
     detached: true,
-    stdio: ["ignore", log ?? "pipe", log ?? "pipe"],
+    stdio: ["ignore", stdio, stdio],
   });
   if (log !== undefined) closeSync(log);
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
@@ -47,7 +48,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
     child.once("error", (error) => reject(new Error(`${options.command} could not be started: ${error.message}`)));
     child.once("spawn", () => resolve(child.pid ?? 0));
   });
-  reapProcess(pid);
+  reapProcess(pid, options.orphanSignal === "QUIT");
   exited.then(() => forgetProcess(pid));
   const isRunning = () => child.exitCode === null && child.signalCode === null;
   return { pid, child, exited, isRunning, end: (signal, graceMs = GRACE_MS) => end(child, exited, signal, graceMs) };
