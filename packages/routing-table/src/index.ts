@@ -1,3 +1,7 @@
+export * from "./adapters/manager-routes.ts";
+export * from "./adapters/routing-redis.ts";
+export * from "./create-routing-table.ts";
 export * from "./domain/compile-filter.ts";
 export * from "./domain/decide-route.ts";
+export type { FetchRoutes } from "./domain/ports.ts";
 export * from "./routing-table.ts";
