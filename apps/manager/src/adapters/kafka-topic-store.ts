@@ -1,0 +1,90 @@
+import { type PluginTopics, pluginTopics } from "@plugboard/contract";
+import { type Admin, DAY_MS, ensureTopics, type KafkaClient, type TopicSpec } from "@plugboard/kafka";
+import { ConstantBackoff, handleWhen, retry } from "cockatiel";
+import type { TopicStore } from "../domain/ports.ts";
+
+/** Replicas of a topic when TOPIC_REPLICATION is not set: one per broker, but no more than this. */
+const REPLICATION_MAX = 3;
+
+/**
+ * A topic just created is not known to every broker at once, which Kafka reports as an error that says "retriable".
+ * About two seconds in all.
+ */
+const whileSpreading = retry(
+  handleWhen((error) => (error as { retriable?: boolean }).retriable === true),
+  { maxAttempts: 10, backoff: new ConstantBackoff(200) },
+);
+
+export interface TopicSettings {
+  readonly prefix: string;
+  readonly deliveries: string;
+  readonly commands: string;
+  readonly partitions: number;
+  /** Undefined: as many as there are brokers, at most {@link REPLICATION_MAX}. */
+  readonly replication: number | undefined;
+}
+
+/** Topics through Kafka's admin API; one connection per use, for uses are rare. */
+export class KafkaTopicStore implements TopicStore {
+  readonly #kafka: KafkaClient;
+  readonly #settings: TopicSettings;
+
+  constructor(kafka: KafkaClient, settings: TopicSettings) {
+    this.#kafka = kafka;
+    this.#settings = settings;
+  }
+
+  namesOf(plugin: string): PluginTopics {
+    return pluginTopics(plugin, this.#settings.prefix);
+  }
+
+  async ensure(plugin: string): Promise<PluginTopics> {
+    const topics = this.namesOf(plugin);
+    await this.#withAdmin(async (admin) => {
+      await ensureTopics(admin, [await this.#spec(admin, topics.live, 7 * DAY_MS)]);
+    });
+    return topics;
+  }
+
+  async ensureShared(): Promise<void> {
+    await this.#withAdmin(async (admin) => {
+      await ensureTopics(admin, [
+        await this.#spec(admin, this.#settings.deliveries, 3 * DAY_MS),
+        await this.#spec(admin, this.#settings.commands, 7 * DAY_MS),
+      ]);
+    });
+  }
+
+  async remove(plugin: string): Promise<void> {
+    await this.#withAdmin(async (admin) => {
+      const existing = new Set(await admin.listTopics());
+      const topics = Object.values(this.namesOf(plugin)).filter((topic) => existing.has(topic));
+      if (topics.length > 0) await admin.deleteTopics({ topics, timeout: 10_000 });
+    });
+  }
+
+  async problem(): Promise<string | null> {
+    try {
+      await this.#withAdmin(async (admin) => void (await admin.describeCluster()));
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  async #spec(admin: Admin, topic: string, retentionMs: number): Promise<TopicSpec> {
+    const { partitions, replication } = this.#settings;
+    const replicationFactor = replication ?? Math.min(REPLICATION_MAX, (await admin.describeCluster()).brokers.length);
+    return { topic, partitions, replicationFactor, retentionMs };
+  }
+
+  async #withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.#kafka.admin();
+    try {
+      await admin.connect();
+      return await whileSpreading.execute(() => work(admin));
+    } finally {
+      await admin.disconnect().catch(() => {});
+    }
+  }
+}

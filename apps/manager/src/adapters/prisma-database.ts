@@ -1,0 +1,41 @@
+import type { Logger } from "@plugboard/runtime";
+import { PrismaPg } from "@prisma/adapter-pg";
+import { Prisma, PrismaClient } from "../generated/prisma/client.ts";
+
+export type Database = PrismaClient;
+export type Transaction = Prisma.TransactionClient;
+
+/** Longest a request waits for a connection of the pool, and for Postgres to accept one, milliseconds. */
+const CONNECTION_WAIT_MS_MAX = 5_000;
+/** Longest a transaction of a request may take, milliseconds: a few statements, and its turn at a row lock. */
+const TRANSACTION_MS_MAX = 10_000;
+
+/**
+ * A Prisma client with a pool of its own.
+ * @param connectionsMax the pool's size.
+ */
+export function createDatabase(url: string, connectionsMax: number, logger: Logger): Database {
+  const adapter = new PrismaPg(
+    {
+      connectionString: url,
+      max: connectionsMax,
+      connectionTimeoutMillis: CONNECTION_WAIT_MS_MAX,
+      idleTimeoutMillis: 30_000,
+      keepAlive: true,
+      application_name: "plugboard-manager",
+    },
+    {
+      onPoolError: (error) => logger.warn({ error }, "an idle database connection broke"),
+      onConnectionError: (error) => logger.warn({ error }, "a database connection broke"),
+    },
+  );
+  return new PrismaClient({
+    adapter,
+    transactionOptions: { maxWait: CONNECTION_WAIT_MS_MAX, timeout: TRANSACTION_MS_MAX },
+  });
+}
+
+/** A value for a nullable JSON column. */
+export function nullableJson(value: object | null): Prisma.InputJsonValue | typeof Prisma.DbNull {
+  return value === null ? Prisma.DbNull : (value as Prisma.InputJsonValue);
+}

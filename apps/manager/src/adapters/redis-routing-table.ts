@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { CHANGES_KEPT_MAX, routingKeys } from "@plugboard/contract";
+import type { Redis } from "ioredis";
+import type { PublishResult, RoutingTableWriter, TableState } from "../domain/ports.ts";
+import type { VersionedEntry } from "../domain/routing-entries.ts";
+import { BEGIN_REBUILD, FINISH_REBUILD, PUBLISH, WRITE_PAGE } from "./routing-table-scripts.ts";
+
+/** How long a rebuild may be silent before Redis forgets its token, seconds. */
+const REBUILD_TOKEN_SECONDS = 60;
+/** Keys looked at per SCAN. */
+const SCAN_COUNT = 1_000;
+
+/** The routing table in Redis: see contract/routing.ts for its keys. */
+export class RedisRoutingTable implements RoutingTableWriter {
+  readonly #redis: Redis;
+  readonly #keys: ReturnType<typeof routingKeys>;
+  readonly #rebuildKey: string;
+  readonly #namespace: string;
+
+  constructor(redis: Redis, namespace: string) {
+    this.#redis = redis;
+    this.#namespace = namespace;
+    this.#keys = routingKeys(namespace);
+    this.#rebuildKey = this.#keys.ofChange("rebuild");
+  }
+
+  async found(): Promise<{ epoch: string | null; seq: number }> {
+    const [epoch, seq] = await this.#redis.mget(this.#keys.epoch, this.#keys.seq);
+    return { epoch: epoch ?? null, seq: Number(seq ?? -1) };
+  }
+
+  async publish(expected: TableState, changes: readonly VersionedEntry[]): Promise<PublishResult> {
+    const { seq, changes: stream, epoch, ofChange } = this.#keys;
+    const keys = [seq, stream, epoch, ...changes.map(({ key }) => ofChange(key))];
+    const entries = changes.flatMap(({ key, v, entry }) => [key, v, JSON.stringify(entry)]);
+    const answer = await this.#redis.eval(
+      PUBLISH,
+      keys.length,
+      ...keys,
+      expected.epoch,
+      expected.seq,
+      CHANGES_KEPT_MAX,
+      ...entries,
+    );
+    const [kind, foundEpoch, foundSeq, applied, stale] = answer as [string, string, number, number, number];
+    if (kind === "lost") return { kind: "lost", found: { epoch: foundEpoch || null, seq: foundSeq } };
+    return { kind: "published", seq: foundSeq, applied, stale };
+  }
+
+  /** Removes what is there, writes every page, and only then names the epoch. Entries' versions are not compared. */
+  async rebuild(
+    epoch: string,
+    pages: AsyncIterable<readonly VersionedEntry[]>,
+  ): Promise<{ seq: number; entries: number }> {
+    const token = randomUUID();
+    const { seq, changes, epoch: epochKey } = this.#keys;
+    await this.#redis.eval(BEGIN_REBUILD, 4, seq, changes, epochKey, this.#rebuildKey, token, REBUILD_TOKEN_SECONDS);
+    await this.#removeEntries();
+    let entries = 0;
+    for await (const page of pages) {
+      await this.#writePage(token, page);
+      entries += page.length;
+    }
+    const last = await this.#redis.eval(FINISH_REBUILD, 3, seq, epochKey, this.#rebuildKey, token, epoch);
+    if (last === -1) throw superseded();
+    return { seq: Number(last), entries };
+  }
+
+  async #removeEntries(): Promise<void> {
+    for (const kind of ["team", "plugin"]) {
+      const match = `${escapeGlob(this.#keys.ofChange(kind))}:*`;
+      let cursor = "0";
+      do {
+        const [next, keys] = await this.#redis.scan(cursor, "MATCH", match, "COUNT", SCAN_COUNT);
+        if (keys.length > 0) await this.#redis.unlink(...keys);
+        cursor = next;
+      } while (cursor !== "0");
+    }
+  }
+
+  async #writePage(token: string, page: readonly VersionedEntry[]): Promise<void> {
+    const keys = [this.#rebuildKey, ...page.map(({ key }) => this.#keys.ofChange(key))];
+    const values = page.map(({ entry }) => JSON.stringify(entry));
+    const answer = await this.#redis.eval(WRITE_PAGE, keys.length, ...keys, token, REBUILD_TOKEN_SECONDS, ...values);
+    if (answer !== "OK") throw superseded();
+  }
+
+  async unfit(): Promise<string | null> {
+    const info = await this.#redis.info("memory");
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+    if (policy?.startsWith("allkeys-") !== true) return null;
+    return (
+      `Redis evicts any key when it is full (maxmemory-policy ${policy}), so routes of namespace ${this.#namespace} ` +
+      "could vanish unnoticed: set it to noeviction or a volatile-* policy"
+    );
+  }
+}
+
+function superseded(): Error {
+  return new Error("another rebuild of the routing table took over");
+}
+
+function escapeGlob(text: string): string {
+  return text.replaceAll(/[\\*?[\]]/g, "\\$&");
+}

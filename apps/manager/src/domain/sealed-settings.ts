@@ -1,0 +1,121 @@
+import { SEALED_FIELD } from "@plugboard/contract";
+import type { JsonObject } from "./records.ts";
+import { ANY_KEY, type SecretPlace } from "./secret-places.ts";
+
+/**
+ * Settings whose secrets are sealed. Values are never changed in place: each function answers a new object.
+ *
+ * A secret that a PUT leaves out keeps its value, as long as the object it stands in is still there. Inside arrays there
+ * is no telling which item is which, so secrets there are sent anew each time.
+ */
+interface SealedValue {
+  readonly [SEALED_FIELD]: string;
+}
+
+/** A secret's concrete path in a value. */
+type Path = readonly (string | number)[];
+
+/** A value that stands for a secret that is kept; `schemaWithKept` accepts it where a secret may stand. */
+export function keptPlaceholder(nonce: string): JsonObject {
+  return { [SEALED_FIELD]: nonce };
+}
+
+/** Where the secrets stand in this value. */
+export function secretPaths(value: unknown, places: readonly SecretPlace[]): Path[] {
+  const paths = places.flatMap((place) => expand(value, place));
+  const outermost = paths.filter((path) => !paths.some((other) => other.length < path.length && isPrefix(other, path)));
+  return [...new Map(outermost.map((path) => [JSON.stringify(path), path])).values()];
+}
+
+/** Replaces each secret by what `replace` makes of it. */
+export async function replaceSecrets(
+  value: JsonObject,
+  places: readonly SecretPlace[],
+  replace: (secret: unknown) => Promise<unknown>,
+): Promise<JsonObject> {
+  let result: unknown = value;
+  for (const path of secretPaths(value, places)) result = withValue(result, path, await replace(valueAt(value, path)));
+  return result as JsonObject;
+}
+
+/** Puts every sealed secret of `stored` that `given` leaves out where it was, if its parent object is still there. */
+export function keepSecrets(
+  given: JsonObject,
+  stored: JsonObject | null,
+  places: readonly SecretPlace[],
+  keep: (sealed: SealedValue) => unknown = (sealed) => sealed,
+): JsonObject {
+  if (stored === null) return given;
+  let result: unknown = given;
+  for (const path of secretPaths(stored, places)) {
+    const sealed = valueAt(stored, path);
+    const parent = valueAt(given, path.slice(0, -1));
+    const name = path.at(-1);
+    if (!isSealed(sealed) || path.some((part) => typeof part === "number") || typeof name !== "string") continue;
+    if (isObject(parent) && !Object.hasOwn(parent, name)) result = withValue(result, path, keep(sealed));
+  }
+  return result as JsonObject;
+}
+
+/** The value with everything sealed left out: what may be shown. */
+export function withoutSecrets(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => (isSealed(item) ? null : withoutSecrets(item)));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, child]) => (isSealed(child) ? [] : [[key, withoutSecrets(child)]])),
+  );
+}
+
+/** The schema, accepting the placeholder wherever a secret may stand: to check settings whose secrets are kept. */
+export function schemaWithKept(schema: JsonObject, nonce: string): JsonObject {
+  const widen = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(widen);
+    if (!isObject(node)) return node;
+    const copy = Object.fromEntries(Object.entries(node).map(([key, child]) => [key, widen(child)]));
+    return node.writeOnly === true ? { writeOnly: true, if: { const: keptPlaceholder(nonce) }, else: copy } : copy;
+  };
+  return widen(schema) as JsonObject;
+}
+
+function expand(value: unknown, [first, ...rest]: SecretPlace): Path[] {
+  if (first === undefined) return [[]];
+  if (first === ANY_KEY) {
+    const children = Array.isArray(value)
+      ? value.map((child, index) => [index, child] as const)
+      : isObject(value)
+        ? Object.entries(value)
+        : [];
+    return children.flatMap(([key, child]) => expand(child, rest).map((path) => [key, ...path]));
+  }
+  if (!isObject(value) || !Object.hasOwn(value, first)) return [];
+  return expand(value[first], rest).map((path) => [first, ...path]);
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  let node = value;
+  for (const part of path) {
+    if (typeof node !== "object" || node === null || !Object.hasOwn(node, part)) return undefined;
+    node = (node as Record<string | number, unknown>)[part];
+  }
+  return node;
+}
+
+function withValue(value: unknown, [first, ...rest]: Path, replacement: unknown): unknown {
+  if (first === undefined) return replacement;
+  if (Array.isArray(value))
+    return value.map((item, index) => (index === first ? withValue(item, rest, replacement) : item));
+  const object = isObject(value) ? value : {};
+  return { ...object, [first]: withValue(object[String(first)], rest, replacement) };
+}
+
+function isPrefix(shorter: Path, longer: Path): boolean {
+  return shorter.every((part, index) => part === longer[index]);
+}
+
+function isSealed(value: unknown): value is SealedValue {
+  return isObject(value) && Object.keys(value).length === 1 && typeof value[SEALED_FIELD] === "string";
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,36 @@
+import { type ProblemItem, SEALED_FIELD } from "@plugboard/contract";
+
+/** Levels of nesting accepted in what is stored. */
+const DEPTH_MAX = 32;
+/** Problems told at once; a hostile body could hold thousands. */
+export const PROBLEMS_MAX = 100;
+
+/**
+ * Why a JSON value cannot be kept: text that Postgres refuses (NUL, half a surrogate pair), keys that mean something to
+ * us or to JavaScript, numbers beyond a double, too many levels. Empty when it can.
+ */
+export function unstorable(value: unknown, path = "", depth = 0): ProblemItem[] {
+  if (typeof value === "string") return textProblems(value, path);
+  if (typeof value === "number" && !Number.isFinite(value)) return [{ path, message: "is a number out of range" }];
+  if (typeof value !== "object" || value === null) return [];
+  if (depth >= DEPTH_MAX) return [{ path, message: `is nested deeper than ${DEPTH_MAX} levels` }];
+  const problems: ProblemItem[] = [];
+  for (const [key, child] of Object.entries(value)) {
+    const at = `${path}/${escapePointer(key)}`;
+    if (key === "__proto__" || key === SEALED_FIELD)
+      problems.push({ path: at, message: `"${key}" is a reserved name` });
+    problems.push(...textProblems(key, at), ...unstorable(child, at, depth + 1));
+    if (problems.length >= PROBLEMS_MAX) break;
+  }
+  return problems.slice(0, PROBLEMS_MAX);
+}
+
+/** A key as part of a JSON pointer. */
+export function escapePointer(key: string): string {
+  return key.toWellFormed().replaceAll("\u0000", "").replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+function textProblems(text: string, path: string): ProblemItem[] {
+  if (text.includes("\u0000")) return [{ path, message: "contains the character U+0000" }];
+  return text.isWellFormed() ? [] : [{ path, message: "contains half of a surrogate pair" }];
+}

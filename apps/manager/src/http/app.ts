@@ -1,0 +1,109 @@
+import { Failure } from "@plugboard/contract";
+import {
+  type HealthCheck,
+  jsonBody,
+  type Logger,
+  noSuchPath,
+  operationsRoutes,
+  problemHandler,
+  requestId,
+  validInput,
+} from "@plugboard/runtime";
+import express, { type Express, type RequestHandler, type Response } from "express";
+import helmet from "helmet";
+import type { Registry } from "prom-client";
+import type { Tokens } from "../domain/access.ts";
+import type { ManagerMetrics } from "../domain/manager-metrics.ts";
+import { authentication, authorization, principalOf } from "./authenticate.ts";
+import type { Route } from "./route.ts";
+
+export interface AppDependencies {
+  readonly routes: readonly Route[];
+  readonly tokens: Tokens;
+  readonly metrics: ManagerMetrics;
+  readonly registry: Registry;
+  readonly checks: readonly HealthCheck[];
+  readonly logger: Logger;
+  /** How many proxies in front are trusted to name the caller's address. */
+  readonly trustedProxies: number;
+}
+
+/** The manager's HTTP side, built from its table of routes. */
+export function createApp(dependencies: AppDependencies): Express {
+  const { routes, tokens, metrics, registry, checks, logger } = dependencies;
+  const app = express();
+  app.set("trust proxy", dependencies.trustedProxies);
+  app.set("query parser", "simple");
+  app.set("etag", false);
+  app.use(helmet());
+  app.use(requestId);
+  app.use(measured(metrics));
+  app.use(operationsRoutes(checks, registry));
+  const authenticate = authentication(tokens, metrics);
+  for (const [path, atPath] of Map.groupBy(routes, (route) => route.path)) {
+    const pattern = path.replaceAll(/\{(\w+)\}/g, ":$1");
+    for (const route of atPath) {
+      const body = route.body === undefined ? [] : jsonBody(route.bodyBytesMax);
+      const chain = [named(path), authenticate, authorization(route.roles, metrics), ...body, handled(route)];
+      app[route.method](pattern, ...chain);
+    }
+    app.all(pattern, named(path), otherMethods(atPath));
+  }
+  app.use(noSuchPath);
+  app.use(problemHandler(logger));
+  return app;
+}
+
+/** Checks a request against its route's schemas and answers what the handler says. */
+function handled(route: Route): RequestHandler {
+  return async (request, response) => {
+    const gone = new AbortController();
+    response.on("close", () => gone.abort());
+    const answer = await route.handle({
+      path: validInput(route.params, request.params, "path"),
+      query: validInput(route.query, { ...request.query }, "query"),
+      body: route.body === undefined ? undefined : validInput(route.body, request.body, "body"),
+      principal: principalOf(response),
+      signal: gone.signal,
+      request,
+    });
+    if (!(answer.status in route.answers))
+      throw new Error(`${route.method} ${route.path} declares no ${answer.status}`);
+    response.status(answer.status);
+    if (answer.body === undefined) response.end();
+    else response.json(answer.body);
+  };
+}
+
+/** OPTIONS is answered, anything else refused, both naming what the path allows. */
+function otherMethods(routes: readonly Route[]): RequestHandler {
+  const methods = routes.map(({ method }) => method.toUpperCase());
+  const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
+  return (request, response, next) => {
+    response.setHeader("allow", allow);
+    if (request.method === "OPTIONS") response.status(204).end();
+    else next(new Failure("method-not-allowed", `${request.method} ${request.path}; allowed: ${allow}`));
+  };
+}
+
+/** Names the route for the metrics, whose labels must not grow with ids. */
+function named(path: string): RequestHandler {
+  return (_request, response, next) => {
+    response.locals.route = path;
+    next();
+  };
+}
+
+function measured(metrics: ManagerMetrics): RequestHandler {
+  return (request, response, next) => {
+    const startedAt = performance.now();
+    response.once("finish", () => observe(metrics, request.method, response, startedAt));
+    next();
+  };
+}
+
+function observe(metrics: ManagerMetrics, method: string, response: Response, startedAt: number): void {
+  const route = (response.locals.route as string | undefined) ?? "other";
+  const labels = { method, route, status: String(response.statusCode) };
+  metrics.httpSeconds.observe(labels, (performance.now() - startedAt) / 1_000);
+}

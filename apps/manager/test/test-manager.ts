@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { createLogger, createRegistry, Lifecycle, loadSettings } from "@plugboard/runtime";
+import { createTestDatabase, testEnvironment, uniqueName } from "@plugboard/stack";
+import { applyMigrations } from "../src/adapters/migration-runner.ts";
+import { composeManager, type Manager } from "../src/compose.ts";
+import { managerSettings } from "../src/settings.ts";
+
+export const ADMIN_TOKEN = "admin-token-of-the-tests";
+export const SIGNING_KEY = "signing-key-of-the-tests-32-bytes";
+export const MIGRATIONS = join(import.meta.dirname, "../../../prisma/migrations");
+
+export interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
+  readonly body: any;
+  readonly headers: Headers;
+}
+
+/** A manager under test and a client for it. */
+export interface TestManager {
+  readonly manager: Manager;
+  readonly url: string;
+  call(method: string, path: string, body?: unknown, token?: string | null): Promise<Answer>;
+  mint(role: string, subject: string): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Names and database of one test file: several managers may share them. */
+export interface TestGround {
+  readonly databaseUrl: string;
+  readonly namespace: string;
+  readonly topicPrefix: string;
+  start(environment?: Record<string, string>): Promise<TestManager>;
+  /** Stops every manager started here and drops the database. */
+  clear(): Promise<void>;
+}
+
+export async function createGround(): Promise<TestGround> {
+  const { kafkaBrokers, redisUrl } = testEnvironment();
+  const database = await createTestDatabase();
+  await applyMigrations(database.url, MIGRATIONS);
+  const name = uniqueName("manager");
+  const started: TestManager[] = [];
+  const base = {
+    PORT: "0",
+    DATABASE_URL: database.url,
+    REDIS_URL: redisUrl,
+    KAFKA_BROKERS: kafkaBrokers,
+    PLUGBOARD_NAMESPACE: name,
+    PLUGIN_TOPIC_PREFIX: `${name}.plugin.`,
+    DELIVERIES_TOPIC: `${name}.deliveries`,
+    CORE_COMMANDS_TOPIC: `${name}.commands`,
+    PLUGBOARD_ADMIN_TOKEN: ADMIN_TOKEN,
+    PLUGBOARD_SIGNING_KEY: SIGNING_KEY,
+    TOPIC_PARTITIONS: "2",
+    DATABASE_CONNECTIONS_MAX: "8",
+    LOG_LEVEL: process.env.TEST_LOG_LEVEL ?? "silent",
+  };
+  return {
+    databaseUrl: database.url,
+    namespace: name,
+    topicPrefix: base.PLUGIN_TOPIC_PREFIX,
+    async start(environment = {}) {
+      const manager = await startManager({ ...base, ...environment });
+      started.push(manager);
+      return manager;
+    },
+    async clear() {
+      await Promise.all(started.map((manager) => manager.stop()));
+      await database.drop();
+    },
+  };
+}
+
+async function startManager(environment: Record<string, string>): Promise<TestManager> {
+  const settings = loadSettings("manager", managerSettings, environment);
+  const logger = createLogger("manager", settings.LOG_LEVEL);
+  const registry = createRegistry("manager", { defaultMetrics: false });
+  const manager = composeManager(settings, { logger, registry });
+  const lifecycle = new Lifecycle(manager.components, { logger });
+  await lifecycle.start();
+  const url = `http://127.0.0.1:${manager.server.port}`;
+  const call: TestManager["call"] = async (method, path, body, token = ADMIN_TOKEN) => {
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      signal: AbortSignal.timeout(30_000),
+    });
+    const text = await response.text();
+    return { status: response.status, headers: response.headers, body: asJson(text) };
+  };
+  return {
+    manager,
+    url,
+    call,
+    mint: async (role, subject) => (await call("POST", "/v1/tokens", { role, subject })).body.token,
+    stop: () => lifecycle.stop(),
+  };
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** A registration that is accepted as it is; `change` replaces fields. */
+export function registration(change: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    name: "Fake",
+    description: "A plugin of the tests",
+    url: "http://127.0.0.1:9",
+    version: "1.0.0",
+    events: ["onResponse"],
+    settings: { type: "object" },
+    ...change,
+  };
+}
+
+/** Polls until `condition` gives something that is neither undefined nor false. */
+export async function eventually<T>(condition: () => Promise<T | undefined | false>, what: string): Promise<T> {
+  const deadline = performance.now() + 30_000;
+  for (;;) {
+    const result = await condition();
+    if (result !== undefined && result !== false) return result;
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
