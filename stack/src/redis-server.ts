@@ -55,7 +55,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 }
 
 /** The redis-server to run: the machine's when it is new enough. */
-export async function redisBinary(environment: NodeJS.ProcessEnv, report: Report): Promise<string> {
+async function redisBinary(environment: NodeJS.ProcessEnv, report: Report): Promise<string> {
   const found = findExecutable("redis-server", environment.PATH ?? "");
   if (found !== undefined && (await majorOf(found)) >= MAJOR_MIN) return found;
   const fetched = await redisFromMaven(environment, report);

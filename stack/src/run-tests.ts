@@ -49,7 +49,9 @@ async function runJest(args: readonly string[], results: string, addresses: Reco
     env: {
       ...process.env,
       ...addresses,
-      NODE_OPTIONS: "--experimental-vm-modules --disable-warning=ExperimentalWarning",
+      // The last is kafkajs's: one for each connection, harmless (packages/kafka says more).
+      NODE_OPTIONS:
+        "--experimental-vm-modules --disable-warning=ExperimentalWarning --disable-warning=TimeoutNegativeWarning",
     },
     output: "inherit",
   });

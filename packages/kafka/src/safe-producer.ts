@@ -29,6 +29,12 @@ const METADATA_AGE_MS_MAX = 30_000;
 /** The broker's own time to gather acks, milliseconds. */
 const ACK_TIMEOUT_MS = 10_000;
 
+interface KnownTopic {
+  readonly partitions: Promise<PartitionMetadata[]>;
+  /** When they were answered; never yet, as long as the request is under way. */
+  since: number;
+}
+
 /**
  * A kafkajs producer that does not lose acknowledged records.
  *
@@ -42,14 +48,18 @@ export class SafeProducer {
   readonly #producer: Producer;
   readonly #admin: Admin;
   readonly #partitioner = Partitioners.DefaultPartitioner();
-  readonly #counts = new Map<string, { readonly metadata: PartitionMetadata[]; readonly at: number }>();
+  readonly #metadata = new Map<string, KnownTopic>();
   /** The last request under way per `topic/partition`: the next one waits for it. */
   readonly #tails = new Map<string, Promise<void>>();
   readonly #chunkRecordsMax: number;
   readonly #chunkBytesMax: number;
   readonly #pendingBytesMax: number;
+  readonly #sends = new Set<Promise<void>>();
   #pendingBytes = 0;
-  #waiting: (() => void)[] = [];
+  /** Settles when the last send that asked for room has got it: room is given in the order it was asked for. */
+  #lastAdmission: Promise<void> = Promise.resolve();
+  /** Wakes the one send that waits for room. */
+  #roomMade: () => void = () => {};
 
   constructor(kafka: Kafka, options: SafeProducerOptions = {}) {
     this.#chunkRecordsMax = options.chunkRecordsMax ?? CHUNK_RECORDS_MAX;
@@ -70,48 +80,72 @@ export class SafeProducer {
     await Promise.all([this.#producer.connect(), this.#admin.connect()]);
   }
 
-  /** Waits for what is under way, then disconnects. */
+  /** Waits for what was asked to be sent, then disconnects. */
   async disconnect(): Promise<void> {
-    await Promise.allSettled(this.#tails.values());
+    await Promise.allSettled(this.#sends);
     await Promise.all([this.#producer.disconnect(), this.#admin.disconnect()]);
   }
 
   /**
    * Sends records to one topic; resolves when all replicas in sync have every one.
-   * Records of one key keep their order, also across calls that overlap.
+   * Records of one key keep their order, also across calls that overlap; a call that throws gives its place up.
    * @throws Failure `produce-incomplete`: some records may be written; send all of them again.
    */
   async send(topic: string, records: readonly OutgoingRecord[]): Promise<void> {
     if (records.length === 0) return;
-    const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
-    while (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#pendingBytesMax) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#pendingBytes += bytes;
+    const work = this.#send(topic, records);
+    this.#sends.add(work);
     try {
-      const byPartition = await this.#partition(topic, records);
-      const results = await Promise.allSettled(
-        [...byPartition].map(([partition, group]) => this.#inTurn(topic, partition, group)),
-      );
-      const failed = results.find((result) => result.status === "rejected");
-      if (failed !== undefined) {
-        this.#counts.delete(topic);
-        throw incomplete(topic, failed.reason);
-      }
+      await work;
     } finally {
-      this.#pendingBytes -= bytes;
-      for (const wake of this.#waiting.splice(0)) wake();
+      this.#sends.delete(work);
     }
   }
 
-  async #partition(topic: string, records: readonly OutgoingRecord[]): Promise<Map<number, Message[]>> {
-    const partitionMetadata = await this.#metadata(topic);
+  async #send(topic: string, records: readonly OutgoingRecord[]): Promise<void> {
+    const bytes = records.reduce((sum, record) => sum + bytesOf(record), 0);
+    await this.#admit(bytes);
+    try {
+      const known = await this.#topicMetadata(topic);
+      // From here to the queues of the partitions nothing is awaited: overlapping calls cannot change places.
+      const queued = [...this.#partition(topic, records, known)].map(([partition, group]) =>
+        this.#inTurn(topic, partition, group),
+      );
+      const failed = (await Promise.allSettled(queued)).find((result) => result.status === "rejected");
+      if (failed !== undefined) throw failed.reason;
+    } catch (error) {
+      this.#forget(topic);
+      throw new Failure("produce-incomplete", `topic ${topic}: ${(error as Error).message}`, { cause: error });
+    } finally {
+      this.#pendingBytes -= bytes;
+      this.#roomMade();
+    }
+  }
+
+  /** Takes room for this many bytes, after every call that came before. One call may exceed the limit, alone. */
+  #admit(bytes: number): Promise<void> {
+    this.#lastAdmission = this.#lastAdmission.then(async () => {
+      while (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#pendingBytesMax) {
+        await new Promise<void>((resolve) => {
+          this.#roomMade = resolve;
+        });
+      }
+      this.#pendingBytes += bytes;
+    });
+    return this.#lastAdmission;
+  }
+
+  #partition(
+    topic: string,
+    records: readonly OutgoingRecord[],
+    partitionMetadata: PartitionMetadata[],
+  ): Map<number, Message[]> {
     const groups = new Map<number, Message[]>();
     for (const record of records) {
       const message = {
         key: record.key,
         value: record.value,
-        ...(record.headers && { headers: record.headers }),
+        ...(record.headers && { headers: definedHeaders(record.headers) }),
       } as Message;
       const partition = record.partition ?? this.#partitioner({ topic, partitionMetadata, message });
       const group = groups.get(partition);
@@ -122,18 +156,34 @@ export class SafeProducer {
     return groups;
   }
 
-  async #metadata(topic: string): Promise<PartitionMetadata[]> {
-    const known = this.#counts.get(topic);
-    if (known !== undefined && performance.now() - known.at < METADATA_AGE_MS_MAX) return known.metadata;
-    try {
-      const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
-      const metadata = topics.find(({ name }) => name === topic)?.partitions ?? [];
-      if (metadata.length === 0) throw new Error("the topic has no partitions");
-      this.#counts.set(topic, { metadata, at: performance.now() });
-      return metadata;
-    } catch (error) {
-      throw incomplete(topic, error);
-    }
+  /**
+   * A topic's partitions. Calls that overlap share one request, so they go on in the order they came.
+   * @throws when no broker knows the topic.
+   */
+  #topicMetadata(topic: string): Promise<PartitionMetadata[]> {
+    const known = this.#metadata.get(topic);
+    if (known !== undefined && performance.now() - known.since < METADATA_AGE_MS_MAX) return known.partitions;
+    const fetched: KnownTopic = { partitions: this.#fetchMetadata(topic), since: Number.POSITIVE_INFINITY };
+    this.#metadata.set(topic, fetched);
+    fetched.partitions.then(
+      () => {
+        fetched.since = performance.now();
+      },
+      () => this.#metadata.delete(topic),
+    );
+    return fetched.partitions;
+  }
+
+  async #fetchMetadata(topic: string): Promise<PartitionMetadata[]> {
+    const { topics } = await this.#admin.fetchTopicMetadata({ topics: [topic] });
+    const partitions = topics.find(({ name }) => name === topic)?.partitions ?? [];
+    if (partitions.length === 0) throw new Error("the topic has no partitions");
+    return partitions;
+  }
+
+  /** Has the partitions asked for anew, unless that is under way. */
+  #forget(topic: string): void {
+    if (Number.isFinite(this.#metadata.get(topic)?.since)) this.#metadata.delete(topic);
   }
 
   /** Sends a partition's records after whatever was to be sent there before. */
@@ -179,6 +229,11 @@ export function* chunksOf(messages: readonly Message[], recordsMax: number, byte
   if (chunk.length > 0) yield chunk;
 }
 
+/** kafkajs fails on a header without a value. */
+function definedHeaders(headers: NonNullable<OutgoingRecord["headers"]>): OutgoingRecord["headers"] {
+  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
+}
+
 function bytesOf(record: OutgoingRecord): number {
   let bytes = RECORD_OVERHEAD_BYTES + lengthOf(record.key) + lengthOf(record.value);
   for (const [name, value] of Object.entries(record.headers ?? {})) {
@@ -190,8 +245,4 @@ function bytesOf(record: OutgoingRecord): number {
 function lengthOf(value: Buffer | string | null): number {
   if (value === null) return 0;
   return typeof value === "string" ? Buffer.byteLength(value) : value.byteLength;
-}
-
-function incomplete(topic: string, cause: unknown): Failure {
-  return new Failure("produce-incomplete", `topic ${topic}: ${(cause as Error).message}`, { cause });
 }
