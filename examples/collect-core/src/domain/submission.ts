@@ -1,0 +1,93 @@
+import { Failure, type ProblemItem, RECORD_BYTES_MAX } from "@plugboard/contract";
+import { z } from "zod";
+import type { Form, Question } from "./form.ts";
+
+/** Who collected a response: a name or an id of the client's own. */
+export const collectorSchema = z
+  .string()
+  .min(1)
+  .max(200)
+  .refine((value) => !value.includes("\0"), "must not contain a NUL character");
+
+/** `POST /forms/:id/submit`. */
+export const submissionSchema = z.strictObject({
+  answers: z.record(z.string(), z.unknown()),
+  collector: collectorSchema.nullable().default(null),
+});
+export type Submission = z.output<typeof submissionSchema>;
+
+/** `PUT /responses/:id`; `revision` is the one that was read: another one meanwhile is a conflict. */
+export const correctionSchema = submissionSchema.extend({
+  collector: collectorSchema.nullable().optional(),
+  revision: z.int().positive().optional(),
+});
+
+export type Correction = z.output<typeof correctionSchema>;
+
+/** An idempotency key, as clients choose it. */
+export const idempotencyKeySchema = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters");
+
+/** Problems told at once; a thousand wrong answers need no thousand lines. */
+const PROBLEMS_MAX = 100;
+
+/**
+ * Checks answers against their form.
+ * @throws Failure with every problem (the first 100) and its JSON pointer.
+ */
+export function checkAnswers(form: Form, answers: Submission["answers"]): void {
+  const problems: ProblemItem[] = [];
+  for (const [id, value] of Object.entries(answers)) {
+    const question = form.questionsById.get(id);
+    const message = question === undefined ? "the form has no such question" : answerProblem(question, value);
+    if (message !== null) problems.push({ path: `/answers/${escapePointer(id)}`, message });
+  }
+  for (const { id, required } of form.questions) {
+    if (required === true && isUnanswered(answers[id])) {
+      problems.push({ path: `/answers/${escapePointer(id)}`, message: "is required" });
+    }
+  }
+  if (problems.length === 0) return;
+  const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`;
+  throw new Failure("invalid-input", `answers: ${count}`, { problems: problems.slice(0, PROBLEMS_MAX) });
+}
+
+/**
+ * The value of a response's event, as text: what is stored is what is emitted.
+ * @throws Failure `too-large`: a record above the limit could never be emitted and would hold up those behind it.
+ */
+export function eventData(answers: Submission["answers"], collector: string | null): string {
+  const data = JSON.stringify({ answers, collector });
+  const bytes = Buffer.byteLength(data);
+  if (bytes > RECORD_BYTES_MAX) {
+    throw new Failure("too-large", `the response has ${bytes} bytes, the limit is ${RECORD_BYTES_MAX}`);
+  }
+  return data;
+}
+
+function answerProblem(question: Question, value: unknown): string | null {
+  if (isUnanswered(value)) return null;
+  switch (question.type) {
+    case undefined:
+      return null;
+    case "text":
+      return typeof value === "string" ? null : "must be text";
+    case "number":
+      return typeof value === "number" ? null : "must be a number";
+    case "boolean":
+      return typeof value === "boolean" ? null : "must be true or false";
+    case "choice":
+      return typeof value === "string" && question.options?.includes(value) ? null : "is none of the options";
+    default:
+      return question.type satisfies never;
+  }
+}
+
+function isUnanswered(value: unknown): boolean {
+  return value === undefined || value === null || value === "";
+}
+
+function escapePointer(part: string): string {
+  return part.replaceAll("~", "~0").replaceAll("/", "~1");
+}
