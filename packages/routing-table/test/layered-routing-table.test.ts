@@ -7,10 +7,10 @@ import { LayeredRoutingTable } from "../src/layered-routing-table.ts";
 import type { ResolvedTeam } from "../src/routing-table.ts";
 import { commitOf, type Random, SimulatedManager, SimulatedTime, seeded } from "./simulation.ts";
 
-const TEAMS = ["a", "b", "c", "d", "e", "f"];
+const TEAMS = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const PLUGINS = ["p", "q", "r"];
 const STALE_AFTER_MS = 1_000;
-const RUN_MS = 6_000;
+const RUN_MS = 8_000;
 const HEAL_MS = 4_000;
 /** How far Redis may be behind the manager: a relay, or a rewound Redis that is not noticed yet. */
 const BEHIND_MS = 250;
@@ -47,7 +47,7 @@ async function simulate({ seed, teamsMax, faults, boundMs }: Plan): Promise<{ br
   let answers = 0;
   let waiting = 0;
   const look = async () => {
-    const teams = TEAMS.filter(() => random() < 0.4);
+    const teams = TEAMS.filter(() => random() < 0.3);
     waiting += 1;
     const resolved = await table.resolve(teams);
     waiting -= 1;
@@ -55,9 +55,13 @@ async function simulate({ seed, teamsMax, faults, boundMs }: Plan): Promise<{ br
     for (const team of teams) broken.push(...tooOld(world, team, resolved.get(team), time.now(), boundMs));
   };
   const started = table.start();
-  every(time, random, 60, RUN_MS, () => change(world, random, faults));
-  every(time, random, 25, RUN_MS, () => void look());
-  if (faults) every(time, random, 600, RUN_MS, () => fault(world, time, random));
+  // Changes come in bursts with quiet between them: whatever a burst got wrong then stays wrong, and is seen.
+  every(time, random, 700, RUN_MS, () => {
+    if (faults && random() < 0.7) time.at(random() * 150, () => fault(world, time, random));
+    const changes = random() < 0.2 ? 20 : 1 + Math.floor(random() * 4);
+    for (let count = 0; count < changes; count++) time.at(random() * 120, () => change(world, random, faults));
+  });
+  every(time, random, 20, RUN_MS, () => void look());
   await time.runUntil(RUN_MS);
   Object.assign(world, { linkUp: true, redisUp: true, managerUp: true });
   await time.runUntil(RUN_MS + HEAL_MS);
@@ -91,7 +95,7 @@ function change(world: SimulatedManager, random: Random, faults: boolean): void 
 }
 
 function fault(world: SimulatedManager, time: SimulatedTime, random: Random): void {
-  const forMs = random() * 2_500;
+  const forMs = random() * (random() < 0.5 ? 300 : 2_500);
   const outage = (part: "linkUp" | "redisUp" | "managerUp") => {
     world[part] = false;
     time.at(forMs, () => {
