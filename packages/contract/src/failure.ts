@@ -36,6 +36,11 @@ export const FAILURES = {
     title: "The plugin is not enabled for this team",
     next: 'Enable it first: PUT …/plugins/{plugin} with {"enabled":true}.',
   },
+  "not-configured": {
+    status: 409,
+    title: "The team has no settings in force at this plugin",
+    next: "Send them: PUT …/plugins/{plugin}/config, and wait until their state is applied.",
+  },
   conflict: {
     status: 409,
     title: "Somebody else changed this at the same time",
@@ -53,6 +58,11 @@ export const FAILURES = {
     status: 422,
     title: "The filter is not a valid expression",
     next: "Correct it at the place named; see docs/filters.",
+  },
+  "not-accepted": {
+    status: 422,
+    title: "A plugin did not accept the response",
+    next: "Correct what the results say and submit it again.",
   },
   "rate-limited": { status: 429, title: "Too many attempts", next: "Wait as long as Retry-After says." },
   "plugin-failed": {
