@@ -24,6 +24,8 @@ export const DEAD_LETTER_HEADER = {
   origin: "pb-origin",
   at: "pb-dead-lettered-at",
   attempts: "pb-attempts",
+  /** JSON array of the failed attempts, oldest first: `[{"attempt","at","reason"}]`. */
+  history: "pb-error-history",
 } as const;
 
 /**

@@ -54,6 +54,11 @@ export const FAILURES = {
     title: "The settings do not fit the plugin's schema",
     next: "Correct every problem listed.",
   },
+  "invalid-action-input": {
+    status: 422,
+    title: "The input does not fit the action's schema",
+    next: "Correct every problem listed and send it again.",
+  },
   "invalid-filter": {
     status: 422,
     title: "The filter is not a valid expression",

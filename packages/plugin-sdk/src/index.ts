@@ -1,3 +1,5 @@
 export * from "./define-plugin.ts";
 export * from "./outcome.ts";
+export { runPlugin } from "./run-plugin.ts";
 export { secret } from "./secret.ts";
+export { type RunningPlugin, startPlugin } from "./start-plugin.ts";

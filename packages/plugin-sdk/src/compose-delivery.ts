@@ -1,0 +1,120 @@
+import { pluginTopics } from "@plugboard/contract";
+import type { Admin, KafkaClient, SafeProducer } from "@plugboard/kafka";
+import type { RoutingTable } from "@plugboard/routing-table";
+import { type Logger, systemClock } from "@plugboard/runtime";
+import type { z } from "zod";
+import { TopicConsumer } from "./consumer/topic-consumer.ts";
+import type { PluginDefinition } from "./define-plugin.ts";
+import { Attempter } from "./delivery/attempt.ts";
+import { DeadLetters } from "./delivery/dead-letters.ts";
+import { FairPool } from "./delivery/fair-pool.ts";
+import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
+import { RetryLoop } from "./delivery/retry-loop.ts";
+import type { Drain } from "./drain.ts";
+import type { ContextParts } from "./handlers/handler-context.ts";
+import type { SdkMetrics } from "./metrics.ts";
+import type { PluginSettings } from "./settings/env-settings.ts";
+import type { TeamSettings } from "./settings/team-settings.ts";
+import type { PluginDatabase } from "./store/connect-database.ts";
+import { DeliveryStore } from "./store/delivery-store.ts";
+import { Retention } from "./store/retention.ts";
+import type { RetryStore } from "./store/retry-store.ts";
+
+export interface DeliveryWiring<Schema extends z.ZodObject> {
+  readonly definition: PluginDefinition<Schema>;
+  readonly settings: PluginSettings;
+  readonly instance: string;
+  readonly database: PluginDatabase;
+  readonly retries: RetryStore;
+  readonly teamSettings: TeamSettings<Schema>;
+  readonly table: RoutingTable;
+  readonly kafka: KafkaClient;
+  readonly producer: SafeProducer;
+  readonly admin: Admin;
+  readonly contexts: ContextParts;
+  readonly metrics: SdkMetrics;
+  readonly drain: Drain;
+  readonly logger: Logger;
+}
+
+const HANDLER_DEADLINE_MS = 30_000;
+/** Time to settle in after the handler's deadline, before the claim is anybody's. */
+const LEASE_MARGIN_MS = 5_000;
+/** How long a commit waits for its window's outcomes to be published. */
+const OUTCOME_FLUSH_MS = 5_000;
+const ROOM_POLL_MS = 1_000;
+
+/** Wires what brings deliveries to `onEvent`: consumer, retries, dead letters, outcomes. */
+export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryWiring<Schema>) {
+  const { definition, settings, instance, database, retries, metrics, drain, logger, producer, admin } = wiring;
+  const clock = systemClock;
+  const plugin = definition.metadata.id;
+  const topics = pluginTopics(plugin, settings.PLUGIN_TOPIC_PREFIX);
+  const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
+  const leaseMs = deadlineMs + LEASE_MARGIN_MS;
+  const deliveries = new DeliveryStore(database.sdk, { leaseMs, repeat: definition.redeliver !== "unsafe" });
+  const outcomes = new OutcomePublisher({ plugin, topic: settings.DELIVERIES_TOPIC, producer, metrics, logger, clock });
+  const pool = new FairPool({
+    inFlightMax: settings.PLUGIN_CONCURRENCY,
+    teamInFlightMax: Math.ceil(settings.PLUGIN_CONCURRENCY / 2),
+  });
+  const attempter = new Attempter({
+    definition,
+    instance,
+    enablement: { plugin, table: wiring.table, clock },
+    settings: wiring.teamSettings,
+    deliveries,
+    retries,
+    contexts: wiring.contexts,
+    limits: {
+      delayMs: settings.PLUGIN_RETRY_DELAY_MS,
+      delayMsMax: settings.PLUGIN_RETRY_DELAY_MS_MAX,
+      attemptsMax: settings.PLUGIN_RETRY_ATTEMPTS_MAX,
+      ageMsMax: settings.PLUGIN_RETRY_AGE_MS_MAX,
+    },
+    deadlineMs,
+    report: (received, report) => outcomes.report(received, report),
+    onStored: () => loop.kick(),
+    metrics,
+    clock,
+  });
+  const loop = new RetryLoop({
+    plugin,
+    flatSource: settings.EVENT_SOURCE,
+    instance,
+    retries,
+    deliveries,
+    deadLetters: new DeadLetters({ topic: topics.deadLetter, producer, admin, clock }),
+    pool,
+    attempt: (received, entry, signal) => attempter.attempt(received, entry, signal),
+    report: (received, report) => outcomes.report(received, report),
+    metrics,
+    clock,
+    logger,
+    leaseMs,
+    draining: drain.draining,
+    stopping: drain.stopping,
+  });
+  const consumer = new TopicConsumer({
+    kafka: wiring.kafka,
+    admin,
+    topic: topics.live,
+    groupId: settings.PLUGIN_GROUP_ID ?? `plugboard.${plugin}`,
+    sessionTimeoutMs: settings.PLUGIN_SESSION_TIMEOUT_MS,
+    plugin,
+    flatSource: settings.EVENT_SOURCE,
+    pool,
+    attempt: (received, signal) => attempter.attempt(received, null, signal),
+    refuse: (malformed) => attempter.refuse(malformed),
+    room: async (signal) => {
+      while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);
+    },
+    flush: () => outcomes.flush(OUTCOME_FLUSH_MS),
+    metrics,
+    clock,
+    logger,
+    draining: drain.draining,
+    stopping: drain.stopping,
+  });
+  return { outcomes, loop, consumer, retention: new Retention(deliveries, clock, logger) };
+}

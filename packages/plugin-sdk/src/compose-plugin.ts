@@ -1,0 +1,224 @@
+import { randomBytes } from "node:crypto";
+import { type EventAttributes, type Flag, type InitializeRequest, pluginIdSchema } from "@plugboard/contract";
+import { createKafkaClient } from "@plugboard/kafka";
+import { createRoutingTable, managerRoutes, routingRedis } from "@plugboard/routing-table";
+import {
+  type Component,
+  createLogger,
+  createRegistry,
+  HttpServer,
+  Lifecycle,
+  type Logger,
+  systemClock,
+} from "@plugboard/runtime";
+import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel";
+import type { z } from "zod";
+import { deliveryComponents } from "./compose-delivery.ts";
+import type { PluginDefinition } from "./define-plugin.ts";
+import { Drain } from "./drain.ts";
+import type { ContextParts } from "./handlers/handler-context.ts";
+import { sendFlags } from "./handlers/send-flags.ts";
+import { healthChecks } from "./health-checks.ts";
+import { pluginApp, settingsCheck } from "./http/plugin-app.ts";
+import { createSdkMetrics } from "./metrics.ts";
+import { ManagerClient } from "./registration/manager-client.ts";
+import { rebuildSettings } from "./registration/rebuild-settings.ts";
+import { Registrar } from "./registration/registrar.ts";
+import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/registration-body.ts";
+import { loadPluginSettings } from "./settings/env-settings.ts";
+import { loadPrivateKey } from "./settings/private-key.ts";
+import { TeamSettings } from "./settings/team-settings.ts";
+import { connectDatabase } from "./store/connect-database.ts";
+import { migrate } from "./store/migrate.ts";
+import { RetryStore } from "./store/retry-store.ts";
+import { SettingsStore } from "./store/settings-store.ts";
+
+/** A plugin with everything wired, not started yet. */
+export interface ComposedPlugin {
+  readonly lifecycle: Lifecycle;
+  readonly logger: Logger;
+  readonly url: () => string;
+  readonly port: () => number;
+  readonly ready: (signal?: AbortSignal) => Promise<void>;
+}
+
+const CONNECT_ATTEMPTS_MAX = 4;
+const START_DEADLINE_MS = 120_000;
+/** What a drain may take beyond PLUGIN_DRAIN_MS: commits, the last outcomes, goodbye. */
+const STOP_MARGIN_MS = 15_000;
+const READY_POLL_MS = 50;
+
+/** Wires a plugin's process. The database is connected and migrated here, for everything else stands on it. */
+export async function composePlugin<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<ComposedPlugin> {
+  const plugin = pluginIdSchema.parse(definition.metadata.id);
+  const settings = loadPluginSettings(plugin, environment);
+  const logger = createLogger(plugin, settings.LOG_LEVEL);
+  const key = hasSecrets(jsonSchemaOf(definition.settings))
+    ? await loadPrivateKey({
+        plugin,
+        given: settings.PLUGIN_PRIVATE_KEY,
+        directory: settings.PLUGIN_KEYS_DIR,
+        production: settings.NODE_ENV === "production",
+      })
+    : null;
+  const registration = (port: number) =>
+    registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, key?.publicJwk ?? null);
+  // An author's mistake shows before anything is connected.
+  registration(settings.PORT);
+
+  const database = await connectDatabase(settings.DATABASE_URL, plugin, logger);
+  try {
+    await migrate(database.sdk, database.schema, definition.migrations ?? []);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+
+  const drain = new Drain(settings.PLUGIN_DRAIN_MS);
+  const registry = createRegistry(plugin);
+  const metrics = createSdkMetrics(registry);
+  const kafka = createKafkaClient(`plugboard-${plugin}`, settings, logger);
+  const producer = kafka.producer();
+  const admin = kafka.admin();
+  const instance = `i-${randomBytes(8).toString("hex")}`;
+  const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
+  const contexts: ContextParts = {
+    logger,
+    db: database.handlers,
+    flag: (team: string, event: EventAttributes, flags: readonly Flag[]) =>
+      sendFlags({ plugin, topic: settings.CORE_COMMANDS_TOPIC, producer, clock: systemClock }, team, event, flags),
+  };
+  const retries = new RetryStore(database.sdk);
+  const teamSettings = new TeamSettings({
+    schema: definition.settings,
+    store: new SettingsStore(database.sdk),
+    key,
+    check: settingsCheck(definition, contexts, drain.stopping),
+    onApplied: async (team) => {
+      await retries.wake(team);
+      delivery?.loop.kick();
+    },
+  });
+  const table = createRoutingTable({
+    redis: settings.REDIS_URL === undefined ? null : routingRedis(settings.REDIS_URL),
+    namespace: settings.PLUGBOARD_NAMESPACE,
+    fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
+    registry,
+    logger,
+  });
+  let webhookSecret: string | null = null;
+  const registrar = new Registrar({
+    manager,
+    body: () => registration(server.port),
+    instance,
+    clock: systemClock,
+    logger,
+    onRegistered: (answer) => {
+      webhookSecret = answer.webhookSecret;
+      restoreSettings(manager, (request) => teamSettings.restore(request), logger, drain.draining);
+    },
+  });
+  const delivery =
+    definition.onEvent === undefined
+      ? null
+      : deliveryComponents({
+          definition,
+          settings,
+          instance,
+          database,
+          retries,
+          teamSettings,
+          table,
+          kafka,
+          producer,
+          admin,
+          contexts,
+          metrics,
+          drain,
+          logger,
+        });
+  const checks = healthChecks({ registrar, consumer: delivery?.consumer ?? null, database, table });
+  const server = new HttpServer(
+    pluginApp({
+      definition,
+      registration: () => registration(server.port),
+      settings: teamSettings,
+      secret: { current: () => webhookSecret },
+      contexts,
+      logger,
+      checks,
+      registry,
+      flatSource: settings.EVENT_SOURCE,
+      stopping: drain.stopping,
+    }),
+    settings.PORT,
+  );
+  const connections: Component = {
+    name: "kafka",
+    start: () => connectPolicy().execute(async () => void (await Promise.all([producer.connect(), admin.connect()]))),
+    stop: async () => void (await Promise.allSettled([producer.disconnect(), admin.disconnect()])),
+  };
+  const lifecycle = new Lifecycle(
+    [
+      { name: "database", stop: () => database.close() },
+      connections,
+      ...(delivery === null ? [] : [delivery.outcomes, delivery.retention]),
+      tableComponent(table, drain.draining),
+      server,
+      registrar,
+      ...(delivery === null ? [] : [delivery.loop, delivery.consumer]),
+      drain,
+    ],
+    { logger, startDeadlineMs: START_DEADLINE_MS, stopDeadlineMs: settings.PLUGIN_DRAIN_MS + STOP_MARGIN_MS },
+  );
+  const problem = () => registrar.problem ?? delivery?.consumer.problem ?? null;
+  return {
+    lifecycle,
+    logger,
+    url: () => `http://127.0.0.1:${server.port}`,
+    port: () => server.port,
+    ready: (signal) => untilReady(problem, signal),
+  };
+}
+
+function connectPolicy() {
+  return retry(handleAll, {
+    maxAttempts: CONNECT_ATTEMPTS_MAX,
+    backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 5_000 }),
+  });
+}
+
+/** The table's first answer may need a manager that is not there yet: look-ups wait for it, the start does not. */
+function tableComponent(table: ReturnType<typeof createRoutingTable>, draining: AbortSignal): Component {
+  return {
+    name: "routing-table",
+    start: async () => void table.start(draining).catch(() => {}),
+    stop: () => table.stop(),
+  };
+}
+
+function restoreSettings(
+  manager: ManagerClient,
+  restore: (request: InitializeRequest) => Promise<void>,
+  logger: Logger,
+  signal: AbortSignal,
+): void {
+  const policy = retry(handleAll, { backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000 }) });
+  policy
+    .execute(() => rebuildSettings(manager, restore, signal), signal)
+    .then((teams) => logger.debug({ teams }, "settings compared with the manager's"))
+    .catch((error: Error) => {
+      if (!signal.aborted) logger.warn({ reason: error.message }, "settings not compared with the manager's");
+    });
+}
+
+async function untilReady(problem: () => string | null, signal: AbortSignal | undefined): Promise<void> {
+  const policy = retry(handleAll, { backoff: new ConstantBackoff(READY_POLL_MS) });
+  await policy.execute(() => {
+    const missing = problem();
+    if (missing !== null) throw new Error(`not ready: ${missing}`);
+  }, signal);
+}

@@ -1,0 +1,202 @@
+import type { Admin, Consumer, EachBatchPayload, KafkaClient } from "@plugboard/kafka";
+import type { Clock, Component, Logger } from "@plugboard/runtime";
+import { ExponentialBackoff, handleAll, retry } from "cockatiel";
+import type { FairPool } from "../delivery/fair-pool.ts";
+import { type MalformedRecord, type Received, receive } from "../delivery/received.ts";
+import type { SdkMetrics } from "../metrics.ts";
+import { SparseLog } from "../sparse-log.ts";
+import { OffsetWindow } from "./offset-window.ts";
+import { recordCopy } from "./record-copy.ts";
+
+export interface TopicConsumerParts {
+  readonly kafka: KafkaClient;
+  readonly admin: Admin;
+  readonly topic: string;
+  readonly groupId: string;
+  readonly sessionTimeoutMs: number;
+  readonly plugin: string;
+  readonly flatSource: string;
+  readonly pool: FairPool;
+  readonly attempt: (received: Received, signal: AbortSignal) => Promise<void>;
+  readonly refuse: (malformed: MalformedRecord) => Promise<void>;
+  /** Resolves when there is room in the due-time table. */
+  readonly room: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when the outcomes reported so far are published, or have had their time. */
+  readonly flush: () => Promise<void>;
+  readonly metrics: SdkMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly draining: AbortSignal;
+  readonly stopping: AbortSignal;
+}
+
+/** Partitions whose windows are worked on at once; each window holds at most WINDOW_BYTES_MAX. */
+const PARTITIONS_AT_ONCE = 8;
+const WINDOW_BYTES_MAX = 1024 * 1024;
+/** How often a window under way sends a heartbeat and commits what is contiguously done. */
+const TEND_EVERY_MS = 1_000;
+const RESTART_DELAY_MS_MAX = 10_000;
+
+/**
+ * Reads the plugin's topic in windows (what one fetch brought of one partition).
+ *
+ *   fetch ──► every delivery into the pool ──► settled or stored ──► offset of the contiguous part ──► commit
+ *
+ * While a window is worked on, heartbeats go on, so a slow handler does not cost the partition. On a rebalance or a drain
+ * nothing new is begun; what has begun is finished; only what is done is committed, and the rest comes again.
+ */
+export class TopicConsumer implements Component {
+  readonly name = "consumer";
+  /** Why nothing is consumed at this moment; null when the group has let this instance in. */
+  problem: string | null = "not started";
+  readonly #parts: TopicConsumerParts;
+  readonly #log: SparseLog;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(parts: TopicConsumerParts) {
+    this.#parts = parts;
+    this.#log = new SparseLog(parts.logger, parts.clock);
+  }
+
+  /** Returns at once: the topic may not be there before the plugin is registered. */
+  async start(): Promise<void> {
+    this.#work = this.#run();
+  }
+
+  /** To be called after `draining` has aborted. */
+  async stop(): Promise<void> {
+    await this.#work;
+  }
+
+  async #run(): Promise<void> {
+    const { draining } = this.#parts;
+    const policy = retry(handleAll, {
+      backoff: new ExponentialBackoff({ initialDelay: 250, maxDelay: RESTART_DELAY_MS_MAX }),
+    });
+    policy.onFailure(({ reason }) => {
+      this.problem = "error" in reason ? (reason.error as Error).message : "stopped";
+      if (!draining.aborted) this.#log.warn({ reason: this.problem }, "not consuming; trying again");
+    });
+    try {
+      await policy.execute(() => this.#session(), draining);
+    } catch (error) {
+      if (!draining.aborted) throw error;
+    }
+    this.problem = "stopped";
+  }
+
+  /** One consumer, from connecting until the drain (returns) or a crash that kafkajs does not mend (throws). */
+  async #session(): Promise<void> {
+    const { kafka, topic, groupId, sessionTimeoutMs, draining } = this.#parts;
+    if (draining.aborted) return;
+    await this.#topicExists();
+    const consumer = kafka.consumer({
+      groupId,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: Math.round(sessionTimeoutMs / 10),
+      maxBytesPerPartition: WINDOW_BYTES_MAX,
+      allowAutoTopicCreation: false,
+    });
+    const ended = this.#watch(consumer);
+    try {
+      await consumer.connect();
+      // A new group starts at the oldest record: what was routed before its first instance came is not lost.
+      await consumer.subscribe({ topics: [topic], fromBeginning: true });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
+        eachBatch: (payload) => this.#window(payload),
+      });
+      await ended;
+    } finally {
+      this.problem = "disconnected";
+      await consumer.stop().catch(() => {});
+      await consumer.disconnect().catch(() => {});
+    }
+  }
+
+  async #topicExists(): Promise<void> {
+    const topics = await this.#parts.admin.listTopics();
+    if (!topics.includes(this.#parts.topic)) throw new Error(`the topic ${this.#parts.topic} does not exist yet`);
+  }
+
+  /** Resolves at the drain, rejects at a crash that kafkajs does not restart from. */
+  #watch(consumer: Consumer): Promise<void> {
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      this.problem = null;
+    });
+    consumer.on(consumer.events.REBALANCING, () => {
+      this.problem = "rebalancing";
+    });
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#parts.draining.addEventListener("abort", () => resolve(), { once: true });
+      consumer.on(consumer.events.CRASH, ({ payload }) => {
+        this.problem = payload.error.message;
+        if (!payload.restart) reject(payload.error);
+      });
+    });
+    // Awaited later; a rejection before that is not unhandled.
+    ended.catch(() => {});
+    return ended;
+  }
+
+  async #window(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    const { metrics, flush } = this.#parts;
+    metrics.lag.set({ partition: String(batch.partition) }, Number(batch.offsetLag()));
+    const window = new OffsetWindow(batch.messages.map(({ offset }) => offset));
+    const halt = new AbortController();
+    const over = new AbortController();
+    const tending = this.#tend(payload, window, over.signal).catch((error: unknown) => halt.abort(error));
+    await Promise.all(
+      batch.messages.map(async (message, index) => {
+        try {
+          const copy = recordCopy(message, batch.topic, batch.partition);
+          if (await this.#one(payload, copy, halt.signal)) window.done(index);
+        } catch (error) {
+          halt.abort(error);
+        }
+      }),
+    );
+    over.abort();
+    await tending;
+    await flush();
+    await this.#commit(payload, window);
+    if (halt.signal.aborted && !this.#parts.draining.aborted) throw halt.signal.reason;
+  }
+
+  /** Answers whether the record is settled or stored. */
+  async #one(payload: EachBatchPayload, copy: ReturnType<typeof recordCopy>, halted: AbortSignal): Promise<boolean> {
+    const { plugin, flatSource, pool, attempt, refuse, room, draining, stopping } = this.#parts;
+    const item = receive(copy, plugin, flatSource);
+    const team = item.kind === "delivery" ? item.event.teamId : "";
+    const orderKey = item.kind === "delivery" ? item.orderKey : null;
+    return await pool.run(team, orderKey, async () => {
+      await room(draining).catch(() => {});
+      if (draining.aborted || halted.aborted || !payload.isRunning() || payload.isStale()) return false;
+      if (item.kind === "delivery") await attempt(item, stopping);
+      else await refuse(item);
+      return true;
+    });
+  }
+
+  async #tend(payload: EachBatchPayload, window: OffsetWindow, over: AbortSignal): Promise<void> {
+    let committed: string | null = null;
+    while (!over.aborted) {
+      await this.#parts.clock.sleep(TEND_EVERY_MS, over).catch(() => {});
+      if (over.aborted) return;
+      await payload.heartbeat();
+      if (window.lastDone() === committed) continue;
+      committed = window.lastDone();
+      await this.#commit(payload, window);
+    }
+  }
+
+  async #commit(payload: EachBatchPayload, window: OffsetWindow): Promise<void> {
+    const last = window.lastDone();
+    if (last === null) return;
+    payload.resolveOffset(last);
+    await payload.commitOffsetsIfNecessary(payload.uncommittedOffsets());
+  }
+}

@@ -1,0 +1,154 @@
+import type { Clock, Component, Logger } from "@plugboard/runtime";
+import type { SdkMetrics } from "../metrics.ts";
+import { SparseLog } from "../sparse-log.ts";
+import type { DeliveryStore } from "../store/delivery-store.ts";
+import type { RetryStore, TakenEntry, Verdict } from "../store/retry-store.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { FairPool } from "./fair-pool.ts";
+import type { OutcomeReport } from "./outcome-publisher.ts";
+import { type Received, receive } from "./received.ts";
+
+export interface RetryLoopParts {
+  readonly plugin: string;
+  readonly flatSource: string;
+  readonly instance: string;
+  readonly retries: RetryStore;
+  readonly deliveries: DeliveryStore;
+  readonly deadLetters: DeadLetters;
+  readonly pool: FairPool;
+  readonly attempt: (received: Received, entry: TakenEntry, signal: AbortSignal) => Promise<void>;
+  readonly report: (received: Received, report: OutcomeReport) => void;
+  readonly metrics: SdkMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How long an entry taken is this process's: the handler's deadline and a margin. */
+  readonly leaseMs: number;
+  /** No new attempt is begun after it aborts. */
+  readonly draining: AbortSignal;
+  /** Attempts under way are cut short when it aborts. */
+  readonly stopping: AbortSignal;
+}
+
+const POLL_MS = 500;
+/** Entries taken and not finished, per process. */
+const TAKEN_MAX = 64;
+/** Delay before a dead letter that could not be written is tried again: for ever, for the entry keeps the record. */
+const DEAD_LETTER_DELAY_MS = 5_000;
+/** Entries in the table, of all instances, beyond which no new record is taken from the topic: at 10 KB, 10 GB. */
+export const RETRIES_MAX = 1_000_000;
+const COUNT_EVERY_MS = 5_000;
+
+/** Takes what is due from `retries` and attempts it again, beside the consumer and through the same pool. */
+export class RetryLoop implements Component {
+  readonly name = "retry-loop";
+  /** Whether the table has its fill: the consumer waits. */
+  full = false;
+  readonly #parts: RetryLoopParts;
+  readonly #log: SparseLog;
+  readonly #active = new Set<Promise<void>>();
+  #wake: () => void = () => {};
+  #woken = false;
+  #work: Promise<void> = Promise.resolve();
+  #countedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: RetryLoopParts) {
+    this.#parts = parts;
+    this.#log = new SparseLog(parts.logger, parts.clock);
+  }
+
+  /** Something may be due earlier than the next poll. */
+  kick(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  async start(): Promise<void> {
+    this.#parts.draining.addEventListener("abort", () => this.kick(), { once: true });
+    this.#work = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    await this.#work;
+    await Promise.all(this.#active);
+  }
+
+  async #run(): Promise<void> {
+    const { draining, retries, leaseMs, instance } = this.#parts;
+    while (!draining.aborted) {
+      this.#woken = false;
+      let taken = 0;
+      try {
+        await this.#count();
+        const room = TAKEN_MAX - this.#active.size;
+        const entries = room > 0 ? await retries.take(room, leaseMs, instance) : [];
+        taken = entries.length;
+        for (const entry of entries) this.#begin(entry);
+      } catch (error) {
+        this.#log.warn({ reason: (error as Error).message }, "the due-time table does not answer");
+      }
+      if (taken === 0 && !this.#woken && !draining.aborted) await this.#pause();
+    }
+  }
+
+  async #pause(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, POLL_MS);
+    });
+    clearTimeout(timer);
+    this.#wake = () => {};
+  }
+
+  async #count(): Promise<void> {
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#countedAt < COUNT_EVERY_MS) return;
+    this.#countedAt = now;
+    const count = await this.#parts.retries.count(RETRIES_MAX);
+    this.#parts.metrics.retriesWaiting.set(count);
+    this.full = count >= RETRIES_MAX;
+  }
+
+  #begin(entry: TakenEntry): void {
+    const work = this.#handle(entry)
+      .catch((error: Error) => this.#log.warn({ seq: entry.seq, reason: error.message }, "a due delivery was left"))
+      .finally(() => {
+        this.#active.delete(work);
+        this.kick();
+      });
+    this.#active.add(work);
+  }
+
+  async #handle(entry: TakenEntry): Promise<void> {
+    const { plugin, flatSource, pool, clock, draining, stopping, retries, instance, leaseMs } = this.#parts;
+    if (entry.verdict !== null) return await this.#bury(entry, entry.verdict);
+    const received = receive(entry.record, plugin, flatSource);
+    if (received.kind === "malformed")
+      throw new Error(`a stored delivery is malformed: ${received.problems.join("; ")}`);
+    const leaseEnd = clock.monotonic() + leaseMs;
+    await pool.run(received.event.teamId, received.orderKey, async () => {
+      if (draining.aborted) return await retries.release([entry.seq], instance);
+      // Its lease ran out while it waited for a place: it is due again, for any instance.
+      if (clock.monotonic() >= leaseEnd) return;
+      await this.#parts.attempt(received, entry, stopping);
+    });
+  }
+
+  /** Writes a dead letter, and only then settles the delivery. */
+  async #bury(entry: TakenEntry, verdict: Verdict): Promise<void> {
+    const { deadLetters, deliveries, retries, metrics, plugin, flatSource, report } = this.#parts;
+    try {
+      await deadLetters.write(entry.record, verdict, entry.history);
+    } catch (error) {
+      this.#log.warn({ reason: (error as Error).message }, "dead letter not written; its record is kept");
+      return await retries.postpone(entry.seq, DEAD_LETTER_DELAY_MS);
+    }
+    metrics.deadLetters.inc({ reason: verdict.reason });
+    if (verdict.outcome === null) return await deliveries.forget(entry.deliveryId);
+    await deliveries.settle(entry.deliveryId, verdict.outcome, verdict.detail);
+    const received = receive(entry.record, plugin, flatSource);
+    if (received.kind === "malformed") return;
+    const { outcome, attempts: attempt, detail: reason } = verdict;
+    report(received, { outcome, attempt, reason, durationMs: null, retryAt: null });
+  }
+}

@@ -1,0 +1,31 @@
+import type { EventAttributes, Flag } from "@plugboard/contract";
+import type { Logger } from "@plugboard/runtime";
+import type { Pool } from "pg";
+import type { Context } from "../define-plugin.ts";
+
+/** What contexts are made from; the same for every handler of a process. */
+export interface ContextParts {
+  readonly logger: Logger;
+  readonly db: Pool;
+  readonly flag: (team: string, event: EventAttributes, flags: readonly Flag[]) => Promise<void>;
+}
+
+/** The context of one handler call. */
+export function contextOf<Settings>(
+  parts: ContextParts,
+  call: {
+    readonly team: string;
+    readonly settings: Settings;
+    readonly signal: AbortSignal;
+    readonly fields?: Record<string, string>;
+  },
+): Context<Settings> {
+  return {
+    team: call.team,
+    settings: call.settings,
+    logger: parts.logger.child({ team: call.team, ...call.fields }),
+    signal: call.signal,
+    db: parts.db,
+    flag: (event, flags) => parts.flag(call.team, event, flags),
+  };
+}

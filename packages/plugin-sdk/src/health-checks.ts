@@ -1,0 +1,49 @@
+import type { RoutingTable } from "@plugboard/routing-table";
+import type { HealthCheck } from "@plugboard/runtime";
+import type { Registrar } from "./registration/registrar.ts";
+import type { PluginDatabase } from "./store/connect-database.ts";
+
+export interface CheckedParts {
+  readonly registrar: Pick<Registrar, "registered" | "problem">;
+  /** Null for a plugin without onEvent. */
+  readonly consumer: { readonly problem: string | null } | null;
+  readonly database: Pick<PluginDatabase, "sdk">;
+  readonly table: Pick<RoutingTable, "stalenessSeconds">;
+}
+
+/** Staleness beyond which deliveries wait, seconds. */
+const STALE_AFTER_SECONDS = 5;
+
+/**
+ * What `/readyz` reports. Without its database or a first registration a plugin can do nothing; a manager that went away
+ * later, a rebalance or a stale table only delay it.
+ */
+export function healthChecks({ registrar, consumer, database, table }: CheckedParts): readonly HealthCheck[] {
+  return [
+    {
+      name: "database",
+      critical: true,
+      problem: async () => {
+        await database.sdk.query("SELECT 1");
+        return null;
+      },
+    },
+    {
+      name: "registration",
+      critical: true,
+      problem: () => (registrar.registered ? null : registrar.problem),
+    },
+    { name: "manager", critical: false, problem: () => registrar.problem },
+    ...(consumer === null
+      ? []
+      : [
+          { name: "consumer", critical: false, problem: () => consumer.problem },
+          {
+            name: "routing-table",
+            critical: false,
+            problem: () =>
+              table.stalenessSeconds() > STALE_AFTER_SECONDS ? "no valid answer; deliveries wait for one" : null,
+          },
+        ]),
+  ];
+}

@@ -1,0 +1,91 @@
+import {
+  leaseResponseSchema,
+  pluginSettingsPageSchema,
+  type RegistrationResponse,
+  registrationResponseSchema,
+} from "@plugboard/contract";
+import type { z } from "zod";
+import type { FullRegistration } from "./registration-body.ts";
+
+/** The manager's refusal or its absence, in words fit for a log. */
+export class ManagerError extends Error {
+  /** HTTP status; null when nobody answered. */
+  readonly status: number | null;
+  constructor(message: string, status: number | null, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "ManagerError";
+    this.status = status;
+  }
+}
+
+export type SettingsPage = z.infer<typeof pluginSettingsPageSchema>;
+
+/** Deadline of one call, milliseconds; a heartbeat's is below its interval. */
+const CALL_DEADLINE_MS = 10_000;
+const HEARTBEAT_DEADLINE_MS = 4_000;
+const GOODBYE_DEADLINE_MS = 2_000;
+const SETTINGS_PAGE_ITEMS = 200;
+/** How much of a refusal is quoted, in characters. */
+const QUOTE_LENGTH_MAX = 500;
+
+/** What a plugin asks of the manager, one method per call; none of them retries. */
+export class ManagerClient {
+  readonly #base: string;
+  readonly #token: string;
+  readonly #plugin: string;
+
+  constructor(options: { readonly url: string; readonly token: string; readonly plugin: string }) {
+    this.#base = options.url.replace(/\/+$/, "");
+    this.#token = options.token;
+    this.#plugin = options.plugin;
+  }
+
+  async register(body: FullRegistration, signal: AbortSignal): Promise<RegistrationResponse> {
+    return registrationResponseSchema.parse(await this.#call("PUT", "", { body, signal }));
+  }
+
+  async heartbeat(instance: string, signal: AbortSignal): Promise<void> {
+    const options = { body: {}, signal, deadlineMs: HEARTBEAT_DEADLINE_MS };
+    leaseResponseSchema.parse(await this.#call("PUT", `/instances/${instance}`, options));
+  }
+
+  async goodbye(instance: string): Promise<void> {
+    await this.#call("DELETE", `/instances/${instance}`, { deadlineMs: GOODBYE_DEADLINE_MS });
+  }
+
+  async settingsPage(after: string | null, signal: AbortSignal): Promise<SettingsPage> {
+    const query = new URLSearchParams({ limit: String(SETTINGS_PAGE_ITEMS), ...(after === null ? {} : { after }) });
+    return pluginSettingsPageSchema.parse(await this.#call("GET", `/settings?${query}`, { signal }));
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    options: { body?: unknown; signal?: AbortSignal; deadlineMs?: number },
+  ): Promise<unknown> {
+    const deadline = AbortSignal.timeout(options.deadlineMs ?? CALL_DEADLINE_MS);
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(`${this.#base}/v1/plugins/${this.#plugin}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${this.#token}`,
+          ...(options.body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        body: options.body === undefined ? null : JSON.stringify(options.body),
+        signal: options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]),
+      });
+      text = await response.text();
+    } catch (error) {
+      const { message, cause } = error as Error;
+      const why = cause instanceof Error ? cause.message : message;
+      throw new ManagerError(`the manager at ${this.#base} does not answer: ${why}`, null, error);
+    }
+    if (!response.ok) {
+      const quote = text.slice(0, QUOTE_LENGTH_MAX);
+      throw new ManagerError(`the manager answered ${response.status} to ${method}: ${quote}`, response.status);
+    }
+    return text === "" ? undefined : JSON.parse(text);
+  }
+}

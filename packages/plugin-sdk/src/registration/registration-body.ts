@@ -1,0 +1,58 @@
+import type { Registration } from "@plugboard/contract";
+import { registrationSchema } from "@plugboard/contract";
+import { problemsOf } from "@plugboard/runtime";
+import type { JWK } from "jose";
+import { z } from "zod";
+import type { PluginDefinition } from "../define-plugin.ts";
+
+/** A registration with every field filled in. */
+export type FullRegistration = z.output<typeof registrationSchema>;
+
+/** A zod schema as the JSON Schema of what may be sent: before defaults and transforms. */
+export function jsonSchemaOf(schema: z.ZodType): Record<string, unknown> {
+  const {
+    $schema: _,
+    "~standard": __,
+    ...rest
+  } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as Record<string, unknown>;
+  return rest;
+}
+
+/** Whether any field, at any depth, is marked as a secret. */
+export function hasSecrets(jsonSchema: unknown): boolean {
+  if (typeof jsonSchema !== "object" || jsonSchema === null) return false;
+  if (!Array.isArray(jsonSchema) && (jsonSchema as Record<string, unknown>).writeOnly === true) return true;
+  return Object.values(jsonSchema).some(hasSecrets);
+}
+
+/**
+ * What the manager is told of a plugin, made from its definition.
+ * @throws Error when the definition cannot be registered: the author's mistake, every problem at once.
+ */
+export function registrationBody<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+  url: string,
+  publicKey: JWK | null,
+): FullRegistration {
+  const { metadata, execute, actions = {} } = definition;
+  const body: Registration = {
+    name: metadata.name,
+    description: metadata.description,
+    url,
+    version: metadata.version,
+    events: [...metadata.events],
+    settings: jsonSchemaOf(definition.settings),
+    actions: Object.entries(actions).map(([name, action]) => ({
+      name,
+      description: action.description,
+      input: jsonSchemaOf(action.input),
+    })),
+    sync: execute === undefined ? null : { deadlineMs: execute.deadlineMs },
+    priorityEvents: [...(metadata.priorityEvents ?? [])],
+    publicKey: publicKey as Record<string, unknown> | null,
+  };
+  const result = registrationSchema.safeParse(body);
+  if (result.success) return result.data;
+  const lines = problemsOf(result.error.issues).map(({ path, message }) => `  ${path}: ${message}`);
+  throw new Error(`plugin ${metadata.id} is not defined well:\n${lines.join("\n")}`);
+}

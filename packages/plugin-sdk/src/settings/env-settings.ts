@@ -1,0 +1,73 @@
+import { env, kafkaSettings, loadSettings, logSettings, namingSettings, setting } from "@plugboard/runtime";
+
+const DAY_MS = 86_400_000;
+
+/** What every plugin process is configured by; a plugin's own `{SERVICE}_{PREFIX}_{NAME}` come on top. */
+export const pluginEnvironment = {
+  PORT: setting(env.port().default(4200), "Port of the plugin's HTTP surface; 0 takes any free one."),
+  PLUGIN_URL: setting(
+    env.url("http", "https").optional(),
+    "How the manager reaches this plugin; http://127.0.0.1:<port> when unset.",
+  ),
+  MANAGER_URL: setting(env.url("http", "https").default("http://localhost:4000"), "Where the manager is."),
+  MANAGER_TOKEN: setting(env.text(), "Token of role plugin, from the manager's POST /v1/tokens.", { secret: true }),
+  DATABASE_URL: setting(env.url("postgres", "postgresql"), "Postgres; the plugin keeps to its own schema in it.", {
+    secret: true,
+  }),
+  REDIS_URL: setting(
+    env.url("redis", "rediss").optional(),
+    "The routing table's Redis; without it the manager is asked.",
+    { secret: true },
+  ),
+  PLUGIN_PRIVATE_KEY: setting(
+    env.text().optional(),
+    "Private key as JWK that teams' secrets are sealed to; in development it is made and kept under PLUGIN_KEYS_DIR.",
+    { secret: true },
+  ),
+  PLUGIN_KEYS_DIR: setting(env.text().default(".plugboard/keys"), "Directory of development keys."),
+  NODE_ENV: setting(env.text().optional(), "With production, a key has to be given where one is needed."),
+  EVENT_SOURCE: setting(env.text().default("core"), "Source of events that name none."),
+  PLUGIN_GROUP_ID: setting(env.text().optional(), "Consumer group; plugboard.<plugin id> when unset."),
+  PLUGIN_SESSION_TIMEOUT_MS: setting(
+    env.integer(6_000, 300_000).default(30_000),
+    "How long Kafka waits for a silent instance before others take its partitions, milliseconds.",
+  ),
+  PLUGIN_CONCURRENCY: setting(
+    env.integer(1, 1_000).default(16),
+    "Deliveries handled at once by one process; one team gets at most half of them.",
+  ),
+  PLUGIN_DRAIN_MS: setting(
+    env.integer(0, 600_000).default(10_000),
+    "How long handlers may go on when the process stops, milliseconds; then they are aborted.",
+  ),
+  PLUGIN_RETRY_DELAY_MS: setting(
+    env.integer(1, DAY_MS).default(2_000),
+    "Delay before the second attempt, milliseconds; it doubles with each, with jitter.",
+  ),
+  PLUGIN_RETRY_DELAY_MS_MAX: setting(
+    env.integer(1, DAY_MS).default(3_600_000),
+    "Longest delay between attempts, milliseconds.",
+  ),
+  PLUGIN_RETRY_ATTEMPTS_MAX: setting(
+    env.integer(1, 100).default(14),
+    "Attempts before a delivery becomes a dead letter; with the default delays that is about three hours.",
+  ),
+  PLUGIN_RETRY_AGE_MS_MAX: setting(
+    env.integer(1_000, 30 * DAY_MS).default(DAY_MS),
+    "How long a failing delivery is retried at most, milliseconds since it was first put off.",
+  ),
+  ...kafkaSettings,
+  ...namingSettings,
+  ...logSettings,
+};
+
+/** The values of {@link pluginEnvironment}. */
+export type PluginSettings = ReturnType<typeof loadPluginSettings>;
+
+/**
+ * Reads a plugin process's settings.
+ * @throws SettingsError with every problem.
+ */
+export function loadPluginSettings(plugin: string, environment: Readonly<Record<string, string | undefined>>) {
+  return loadSettings(plugin, pluginEnvironment, environment);
+}
