@@ -1,0 +1,196 @@
+import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
+import { Assignment } from "../domain/assignment.ts";
+import type { ByteBudget } from "../domain/byte-budget.ts";
+import type { RouterMetrics, Source, SourceBatch } from "../domain/ports.ts";
+import { GroupMembership } from "./group-membership.ts";
+import { PartitionReader } from "./partition-reader.ts";
+
+/** Bytes joined into one batch when several fetches wait: enough to fill a send, little enough to be settled soon. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** How long work in hand may be finished before partitions are let go; below the session time-out (10 s). */
+const DRAIN_MS_MAX = 5_000;
+const COMMIT_RETRY_MS = 500;
+/** Pause before reading again after a failed write: what failed is given time to recover. */
+const REWIND_PAUSE_MS = 500;
+
+export interface KafkaSourceOptions {
+  readonly kafka: KafkaSettings;
+  readonly groupId: string;
+  readonly topic: string;
+  readonly instanceId: string | undefined;
+  /** False when offsets are committed elsewhere (in the sink's transaction). */
+  readonly commits: boolean;
+  readonly budget: ByteBudget;
+  readonly metrics: RouterMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/**
+ * Reads `responses` in a consumer group. Offsets are this class's own business: it fetches from positions it keeps
+ * itself (the client's stream would go on from memory, or from commits, depending on what happened to it), and every
+ * assignment begins at the committed offsets.
+ */
+export class KafkaSource implements Source {
+  readonly membership: GroupMembership;
+  readonly #options: KafkaSourceOptions;
+  readonly #reader: PartitionReader;
+  readonly #assignmentOf = new WeakMap<SourceBatch, Assignment>();
+  #assignment: Assignment | undefined;
+  readonly #committing = new WeakMap<Assignment, Promise<void>>();
+  #paused = false;
+  #wake: () => void = () => {};
+
+  constructor(options: KafkaSourceOptions) {
+    this.#options = options;
+    this.membership = new GroupMembership({
+      kafka: options.kafka,
+      groupId: options.groupId,
+      topic: options.topic,
+      instanceId: options.instanceId,
+      logger: options.logger,
+      onRevoke: () => this.#letGo(),
+      onAssign: (partitions) => this.#begin(partitions),
+    });
+    this.#reader = new PartitionReader({
+      ...options,
+      group: this.membership.consumer,
+      onFetched: () => this.#wake(),
+      onLost: () => void this.rewind("offsets were lost"),
+    });
+  }
+
+  async start(): Promise<void> {
+    // Joining goes on in the background: /readyz says whether it is done.
+    void this.membership.start();
+  }
+
+  async next(): Promise<SourceBatch | null> {
+    for (;;) {
+      const assignment = this.#assignment;
+      const batch = assignment?.takeBatch(BATCH_BYTES_MAX) ?? null;
+      if (batch !== null && assignment !== undefined) {
+        this.#assignmentOf.set(batch, assignment);
+        return batch;
+      }
+      if (this.#paused) return null;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  settled(batch: SourceBatch): void {
+    const assignment = this.#assignmentOf.get(batch);
+    if (assignment === undefined || assignment.ended.aborted) return;
+    assignment.heldBytes -= batch.bytes;
+    this.#options.budget.release(batch.bytes);
+    for (const [partition, end] of batch.ends) assignment.tracker.settle(partition, end);
+    void this.#commit(assignment);
+  }
+
+  async rewind(reason: string): Promise<void> {
+    const assignment = this.#assignment;
+    if (assignment === undefined || this.#paused) {
+      if (assignment !== undefined) this.#end(assignment);
+      return;
+    }
+    this.#end(assignment);
+    await this.#options.clock.sleep(REWIND_PAUSE_MS);
+    // A join meanwhile has begun anew by itself.
+    if (this.#assignment !== assignment) return;
+    this.#options.logger.info(
+      { partitions: assignment.partitions, reason },
+      "reading again from the committed offsets",
+    );
+    this.#begin(assignment.partitions);
+  }
+
+  async pause(): Promise<void> {
+    this.#paused = true;
+    const assignment = this.#assignment;
+    if (assignment !== undefined) this.#options.budget.release(assignment.stopReading());
+    this.#wake();
+  }
+
+  async stop(): Promise<void> {
+    await this.#letGo();
+    await this.membership.stop();
+    await this.#reader.close();
+  }
+
+  problem(): string | null {
+    if (!this.membership.joined) return `not a member of the group ${this.#options.groupId} yet`;
+    const assignment = this.#assignment;
+    if (assignment === undefined) return "partitions are being reassigned";
+    return assignment.positions.size < assignment.partitions.length ? "the committed offsets are not known yet" : null;
+  }
+
+  #begin(partitions: readonly number[]): void {
+    if (this.#assignment !== undefined) this.#end(this.#assignment);
+    const assignment = new Assignment(this.#options.topic, partitions);
+    this.#assignment = assignment;
+    void this.#reader.read(assignment);
+    if (this.#paused) assignment.stopReading();
+  }
+
+  /** Finishes and commits what is in hand, as far as time allows; then nothing of these partitions is touched any more. */
+  async #letGo(): Promise<void> {
+    const assignment = this.#assignment;
+    if (assignment === undefined || assignment.ended.aborted) return;
+    this.#options.budget.release(assignment.stopReading());
+    const drained = new AbortController();
+    await Promise.race([
+      assignment.tracker.whenIdle().then(() => this.#commit(assignment)),
+      this.#options.clock.sleep(DRAIN_MS_MAX, drained.signal).catch(() => {}),
+    ]);
+    drained.abort();
+    if (assignment.tracker.outstanding > 0)
+      this.#options.logger.warn(
+        { partitions: assignment.partitions, batches: assignment.tracker.outstanding },
+        "work in hand was not finished before the partitions had to go: it is done again by whoever has them now",
+      );
+    this.#end(assignment);
+    if (this.#assignment === assignment) this.#assignment = undefined;
+  }
+
+  #end(assignment: Assignment): void {
+    this.#options.budget.release(assignment.end());
+    for (const partition of assignment.partitions) this.#options.metrics.noLag(partition);
+  }
+
+  /** One commit at a time; what is settled meanwhile goes with the next one. */
+  #commit(assignment: Assignment): Promise<void> {
+    const underWay = this.#committing.get(assignment);
+    if (underWay !== undefined) return underWay;
+    const work = this.#commitAll(assignment);
+    this.#committing.set(assignment, work);
+    return work;
+  }
+
+  async #commitAll(assignment: Assignment): Promise<void> {
+    await Promise.resolve();
+    for (;;) {
+      const offsets = assignment.tracker.take();
+      if (assignment.ended.aborted || offsets.size === 0) {
+        // In the same turn as the look: what is settled after it begins a commit of its own.
+        this.#committing.delete(assignment);
+        return;
+      }
+      try {
+        if (this.#options.commits) await this.membership.consumer.commit({ offsets: this.#forCommit(offsets) });
+        for (const [partition, offset] of offsets) assignment.committed.set(partition, offset);
+      } catch (error) {
+        assignment.tracker.giveBack(offsets);
+        if (assignment.ended.aborted) continue;
+        this.#options.logger.warn({ error, offsets: Object.fromEntries(offsets) }, "committing failed: trying again");
+        await this.#options.clock.sleep(COMMIT_RETRY_MS);
+      }
+    }
+  }
+
+  #forCommit(offsets: ReadonlyMap<number, number>) {
+    const { topic } = this.#options;
+    return [...offsets].map(([partition, offset]) => ({ topic, partition, offset: BigInt(offset), leaderEpoch: -1 }));
+  }
+}

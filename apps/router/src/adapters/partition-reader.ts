@@ -1,0 +1,251 @@
+import { Consumer, FetchIsolationLevels, GenericError, ListOffsetTimestamps, ResponseError } from "@platformatic/kafka";
+import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
+import { ExponentialBackoff, handleAll, retry } from "cockatiel";
+import type { Assignment } from "../domain/assignment.ts";
+import type { ByteBudget } from "../domain/byte-budget.ts";
+import type { RouterMetrics, SourceRecord } from "../domain/ports.ts";
+import { type FetchResponse, readPartition } from "./fetched-records.ts";
+import { connectionOptions } from "./kafka-connection.ts";
+
+/** Bytes of one fetch from one broker, and of one partition in it. A larger single record comes all the same. */
+const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+const PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024;
+/** How long a broker waits for records to come before it answers with none. */
+const FETCH_WAIT_MS = 500;
+/** Pause after a failed fetch, and between looks for a leader. */
+const FETCH_RETRY_MS = 250;
+const OFFSET_OUT_OF_RANGE = 1;
+
+export interface PartitionReaderOptions {
+  readonly kafka: KafkaSettings;
+  readonly groupId: string;
+  readonly topic: string;
+  /** The group's member: it knows the committed offsets. */
+  readonly group: Consumer;
+  readonly budget: ByteBudget;
+  readonly metrics: RouterMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly onFetched: () => void;
+  /** Offsets were set back: whatever is in hand must be forgotten. */
+  readonly onLost: () => void;
+}
+
+/**
+ * Fetches an assignment's partitions from their leaders, one fetch under way per broker, as long as there is room in the
+ * budget. Has connections of its own: a fetch blocks its connection while it waits for records, and heartbeats must not
+ * wait behind it.
+ */
+export class PartitionReader {
+  readonly #options: PartitionReaderOptions;
+  readonly #fetcher: Consumer;
+  readonly #retry = retry(handleAll, {
+    maxAttempts: Number.MAX_SAFE_INTEGER,
+    backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 3_000 }),
+  });
+
+  constructor(options: PartitionReaderOptions) {
+    this.#options = options;
+    // Never joins the group; the client wants a group id of every consumer.
+    this.#fetcher = new Consumer({
+      ...connectionOptions(options.kafka, "plugboard-router-fetch"),
+      groupId: options.groupId,
+      retries: 0,
+    });
+    this.#fetcher.on("error", (error: Error) => options.logger.debug({ error }, "fetch connection failed"));
+    this.#fetcher.topics.track(options.topic);
+  }
+
+  /** Reads until the assignment is to read no more. */
+  async read(assignment: Assignment): Promise<void> {
+    const { readingStopped } = assignment;
+    try {
+      await this.#retry.execute(() => this.#seekToCommitted(assignment), readingStopped);
+      if (assignment.partitions.length > 0) await this.#fetchLoops(assignment);
+    } catch (error) {
+      if (!readingStopped.aborted) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#fetcher.close(true);
+  }
+
+  /** Sets each partition's position to its committed offset, or to its first record when none was committed. */
+  async #seekToCommitted(assignment: Assignment): Promise<void> {
+    const { topic, group, logger } = this.#options;
+    const partitions = [...assignment.partitions];
+    if (partitions.length === 0 || assignment.readingStopped.aborted) return;
+    try {
+      const committed = (await group.listCommittedOffsets({ topics: [{ topic, partitions }] })).get(topic) ?? [];
+      const without = partitions.filter((partition) => (committed[partition] ?? -1n) < 0n);
+      const earliest = without.length === 0 ? [] : await this.#earliest(without);
+      for (const partition of partitions) {
+        const known = committed[partition] ?? -1n;
+        const position = known >= 0n ? known : earliest[partition];
+        if (position === undefined) throw new Error(`no first offset of ${topic}/${partition} in the answer`);
+        assignment.positions.set(partition, Number(position));
+        assignment.committed.set(partition, Number(position));
+      }
+    } catch (error) {
+      logger.warn({ error, partitions }, "the committed offsets cannot be read: trying again");
+      throw error;
+    }
+  }
+
+  async #earliest(partitions: number[]): Promise<bigint[]> {
+    const { topic } = this.#options;
+    const offsets = await this.#fetcher.listOffsets({
+      topics: [topic],
+      partitions: { [topic]: partitions },
+      timestamp: ListOffsetTimestamps.EARLIEST,
+    });
+    return offsets.get(topic) ?? [];
+  }
+
+  async #fetchLoops(assignment: Assignment): Promise<void> {
+    const busy = new Set<number>();
+    const { readingStopped } = assignment;
+    while (!readingStopped.aborted) {
+      const { promise: somethingEnded, resolve } = Promise.withResolvers<void>();
+      for (const [node, { topicId, partitions }] of await this.#leaders(assignment)) {
+        if (busy.has(node)) continue;
+        busy.add(node);
+        void this.#fetchFrom(assignment, node, topicId, partitions).finally(() => {
+          busy.delete(node);
+          resolve();
+        });
+      }
+      // A broker that is busy elsewhere must not keep a partition from being taken up by its new leader for long.
+      await Promise.race([
+        somethingEnded,
+        this.#pause(busy.size === 0 ? FETCH_RETRY_MS : FETCH_WAIT_MS, readingStopped),
+      ]);
+    }
+  }
+
+  async #leaders(assignment: Assignment): Promise<Map<number, { topicId: string; partitions: number[] }>> {
+    const leaders = new Map<number, { topicId: string; partitions: number[] }>();
+    const { topic, logger } = this.#options;
+    try {
+      const metadata = await this.#fetcher.metadata({ topics: [topic] });
+      const known = metadata.topics.get(topic);
+      for (const partition of assignment.partitions) {
+        const leader = known?.partitions[partition]?.leader ?? -1;
+        if (known === undefined || !metadata.brokers.has(leader)) continue;
+        const entry = leaders.get(leader);
+        if (entry === undefined) leaders.set(leader, { topicId: known.id, partitions: [partition] });
+        else entry.partitions.push(partition);
+      }
+    } catch (error) {
+      logger.warn({ error, topic }, "the topic's leaders are not known: trying again");
+      this.#fetcher.clearMetadata();
+      await this.#pause(FETCH_RETRY_MS, assignment.readingStopped);
+    }
+    return leaders;
+  }
+
+  async #fetchFrom(
+    assignment: Assignment,
+    node: number,
+    topicId: string,
+    partitions: readonly number[],
+  ): Promise<void> {
+    const { budget, logger } = this.#options;
+    await budget.room(assignment.readingStopped);
+    if (assignment.readingStopped.aborted) return;
+    const asked = new Map(partitions.map((partition) => [partition, assignment.positions.get(partition) ?? 0]));
+    let response: FetchResponse;
+    try {
+      response = await this.#fetcher.fetch({
+        node,
+        minBytes: 1,
+        maxBytes: FETCH_BYTES_MAX,
+        maxWaitTime: FETCH_WAIT_MS,
+        isolationLevel: FetchIsolationLevels.READ_COMMITTED,
+        topics: [...asked].map(([partition, offset]) => ({ topicId, partitions: [fetchRequest(partition, offset)] })),
+      });
+    } catch (error) {
+      if (assignment.readingStopped.aborted) return;
+      logger.info({ error, node, partitions }, "fetching failed: trying again");
+      this.#fetcher.clearMetadata();
+      const answered = answerOf(error);
+      if (answered !== null) await this.#take(assignment, asked, answered);
+      await this.#pause(FETCH_RETRY_MS, assignment.readingStopped);
+      return;
+    }
+    await this.#take(assignment, asked, response);
+  }
+
+  async #take(assignment: Assignment, asked: ReadonlyMap<number, number>, response: FetchResponse): Promise<void> {
+    let records: SourceRecord[] = [];
+    let bytes = 0;
+    const ends = new Map<number, number>();
+    const outOfRange: number[] = [];
+    if (assignment.readingStopped.aborted) return;
+    for (const fetched of response.responses.flatMap((topic) => topic.partitions)) {
+      const partition = fetched.partitionIndex;
+      const from = asked.get(partition);
+      // Another leader may have answered for it meanwhile, or the session carries a partition nobody asked for.
+      if (from === undefined || assignment.positions.get(partition) !== from) continue;
+      if (fetched.errorCode === OFFSET_OUT_OF_RANGE) outOfRange.push(partition);
+      if (fetched.errorCode !== 0) continue;
+      const read = readPartition(fetched, from);
+      const committed = assignment.committed.get(partition) ?? from;
+      this.#options.metrics.lag(partition, Math.max(0, Number(fetched.lastStableOffset) - committed));
+      if (read.next === from) continue;
+      assignment.positions.set(partition, read.next);
+      ends.set(partition, read.next);
+      records = records.length === 0 ? read.records : records.concat(read.records);
+      bytes += read.bytes;
+    }
+    if (ends.size > 0) {
+      assignment.add({ records, ends, bytes });
+      this.#options.budget.take(bytes);
+      this.#options.onFetched();
+    }
+    if (outOfRange.length > 0) await this.#seekToEarliest(assignment, outOfRange);
+  }
+
+  /** The records at a position are gone (retention, or a topic made anew): goes on with the first there is, loudly. */
+  async #seekToEarliest(assignment: Assignment, partitions: number[]): Promise<void> {
+    const { topic, group, logger, metrics } = this.#options;
+    const earliest = await this.#earliest(partitions);
+    for (const partition of partitions) {
+      const position = assignment.positions.get(partition) ?? 0;
+      const first = Number(earliest[partition] ?? 0n);
+      metrics.offsetsLost(partition);
+      logger.error(
+        { topic, partition, position, first },
+        "the next record to route does not exist any more: records were deleted before they were routed, or the topic was made anew",
+      );
+      if (assignment.ended.aborted) return;
+      if (first < position) {
+        await group.commit({ offsets: [{ topic, partition, offset: BigInt(first), leaderEpoch: -1 }] });
+        this.#options.onLost();
+      } else assignment.positions.set(partition, first);
+    }
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await this.#options.clock.sleep(ms, signal).catch(() => {});
+  }
+}
+
+function fetchRequest(partition: number, offset: number) {
+  return {
+    partition,
+    fetchOffset: BigInt(offset),
+    partitionMaxBytes: PARTITION_FETCH_BYTES_MAX,
+    currentLeaderEpoch: -1,
+    lastFetchedEpoch: -1,
+  };
+}
+
+/** The answer inside an error: one partition's error must not keep the others' records back. */
+function answerOf(error: unknown): FetchResponse | null {
+  if (error instanceof ResponseError) return (error.response as FetchResponse | undefined) ?? null;
+  if (error instanceof AggregateError)
+    for (const inner of error.errors) if (inner instanceof GenericError) return answerOf(inner);
+  return null;
+}

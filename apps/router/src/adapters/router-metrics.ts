@@ -1,0 +1,128 @@
+import { LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { RouterMetrics } from "../domain/ports.ts";
+
+/** From the event itself to its copies, seconds: 5 ms to a day, for a router that was away catches up. */
+const END_TO_END_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
+
+/** The router's own metrics; those of the routing table are registered by it. */
+export function createRouterMetrics(registry: Registry): RouterMetrics {
+  const registers = [registry];
+  const counter = (name: string, help: string, labelNames: string[] = []) =>
+    new Counter({ name, help, labelNames, registers });
+  const recordsIn = counter(
+    "router_records_in_total",
+    "Records read from the topic of events, repeated reads included.",
+  );
+  const copiesOut = counter("router_copies_total", "Copies made for each plugin, repeated ones included.", ["plugin"]);
+  const unmatched = counter(
+    "router_unmatched_total",
+    "Events that an enabled plugin, or a whole team, did not get, by reason. Normal for filters and forms; a rise of not-configured or filter-error is a team's settings.",
+    ["reason"],
+  );
+  const malformed = counter(
+    "router_malformed_total",
+    "Records that are no events and went to the dead-letter topic, by reason.",
+    ["reason"],
+  );
+  const filterErrors = counter(
+    "router_filter_errors_total",
+    "Events on which a team's filter could not be evaluated.",
+    ["plugin"],
+  );
+  const parked = counter(
+    "router_parked_total",
+    "Copies put into the parking topic because their own could not be written. Above zero: look at that topic.",
+    ["topic"],
+  );
+  const rewinds = counter(
+    "router_rewinds_total",
+    "Times the brokers did not say what was written, and reading began again from the committed offsets.",
+  );
+  const offsetsLost = counter(
+    "router_offsets_lost_total",
+    "Times records were deleted before they were routed. Any is data loss: retention is too short.",
+    ["partition"],
+  );
+  const produceFailed = counter("router_produce_failures_total", "Sends that failed in whole or in part.");
+  const inFlight = new Gauge({
+    name: "router_in_flight_bytes",
+    help: "Memory of records read and not settled; fetching pauses at the limit.",
+    registers,
+  });
+  const lag = new Gauge({
+    name: "router_lag_records",
+    help: "Records of a partition that are not settled yet, as of the last fetch.",
+    labelNames: ["partition"],
+    registers,
+  });
+  const batchRecords = new Histogram({
+    name: "router_batch_records",
+    help: "Records routed together.",
+    buckets: [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000],
+    registers,
+  });
+  const batchBytes = new Histogram({
+    name: "router_batch_bytes",
+    help: "Bytes routed together.",
+    buckets: [1e3, 1e4, 1e5, 5e5, 1e6, 2e6, 4e6, 8e6],
+    registers,
+  });
+  const produceSeconds = new Histogram({
+    name: "router_produce_seconds",
+    help: "From a send to the acknowledgement of all replicas in sync.",
+    buckets: LATENCY_BUCKETS_SECONDS,
+    registers,
+  });
+  const produceRecords = new Histogram({
+    name: "router_produce_records",
+    help: "Records per send.",
+    buckets: [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000],
+    registers,
+  });
+  const produceBytes = new Histogram({
+    name: "router_produce_bytes",
+    help: "Bytes per send.",
+    buckets: [1e3, 1e4, 1e5, 1e6, 4e6, 16e6],
+    registers,
+  });
+  const eventSeconds = new Histogram({
+    name: "router_event_to_routed_seconds",
+    help: "From the event's own time to its acknowledged copies.",
+    buckets: END_TO_END_BUCKETS_SECONDS,
+    registers,
+  });
+  const recordSeconds = new Histogram({
+    name: "router_record_to_routed_seconds",
+    help: "From the record's time stamp in Kafka to its acknowledged copies: the router's own delay.",
+    buckets: END_TO_END_BUCKETS_SECONDS,
+    registers,
+  });
+  return {
+    recordsIn: (count) => recordsIn.inc(count),
+    copyOut: (plugin) => copiesOut.inc({ plugin }),
+    unmatched: (reason) => unmatched.inc({ reason }),
+    malformed: (reason) => malformed.inc({ reason }),
+    filterError: (plugin) => filterErrors.inc({ plugin }),
+    parked: (topic, count) => parked.inc({ topic }, count),
+    batchRouted: (records, bytes) => {
+      batchRecords.observe(records);
+      batchBytes.observe(bytes);
+    },
+    produced: (seconds, records, bytes) => {
+      produceSeconds.observe(seconds);
+      produceRecords.observe(records);
+      produceBytes.observe(bytes);
+    },
+    produceFailed: () => produceFailed.inc(),
+    inFlightBytes: (bytes) => inFlight.set(bytes),
+    lag: (partition, records) => lag.set({ partition: String(partition) }, records),
+    noLag: (partition) => lag.remove({ partition: String(partition) }),
+    rewound: () => rewinds.inc(),
+    offsetsLost: (partition) => offsetsLost.inc({ partition: String(partition) }),
+    routedAfter: (event, record) => {
+      if (event !== null) eventSeconds.observe(Math.max(0, event));
+      recordSeconds.observe(Math.max(0, record));
+    },
+  };
+}

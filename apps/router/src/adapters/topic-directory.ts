@@ -1,0 +1,55 @@
+import { findErrorBy, type Producer } from "@platformatic/kafka";
+
+/** What is known of a topic: its partition count, that it cannot be written now and why, or that nobody answered. */
+export type TopicState =
+  | { readonly kind: "writable"; readonly partitions: number }
+  | { readonly kind: "unwritable"; readonly why: string }
+  | { readonly kind: "unknown"; readonly error: unknown };
+
+/** How long a partition count is trusted: after partitions were added, a key may go to its old one for this long. */
+const COUNT_AGE_MS_MAX = 30_000;
+
+/**
+ * Partition counts of the topics written to. Each topic is asked for alone: in one question, one missing or leaderless
+ * topic fails the answer for all.
+ */
+export class TopicDirectory {
+  readonly #known = new Map<string, { readonly partitions: number; readonly at: number }>();
+
+  /** The partition count if it was learnt lately; undefined when {@link look} must be called first. */
+  partitions(topic: string): number | undefined {
+    const entry = this.#known.get(topic);
+    return entry !== undefined && performance.now() - entry.at < COUNT_AGE_MS_MAX ? entry.partitions : undefined;
+  }
+
+  /** Asks the brokers, afresh. */
+  async look(producer: Producer, topic: string): Promise<TopicState> {
+    try {
+      const { topics } = await producer.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
+      const partitions = topics.get(topic)?.partitionsCount ?? 0;
+      if (partitions === 0) return this.#not(topic, "it has no partitions");
+      this.#known.set(topic, { partitions, at: performance.now() });
+      return { kind: "writable", partitions };
+    } catch (error) {
+      // The client turns "unknown topic" into an error of its own, and passes a leaderless partition on as it is.
+      const { message } = error as Error;
+      if (message.startsWith("Unknown topic")) return this.#not(topic, "it does not exist");
+      const answered = findErrorBy(error as Error, "code", "PLT_KFK_PROTOCOL");
+      if (answered !== null) return this.#not(topic, answered.message);
+      return { kind: "unknown", error };
+    }
+  }
+
+  forget(topic: string): void {
+    this.#known.delete(topic);
+  }
+
+  clear(): void {
+    this.#known.clear();
+  }
+
+  #not(topic: string, why: string): TopicState {
+    this.#known.delete(topic);
+    return { kind: "unwritable", why };
+  }
+}

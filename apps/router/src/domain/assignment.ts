@@ -1,0 +1,87 @@
+import { OffsetTracker } from "./offset-tracker.ts";
+import type { SourceBatch, SourceRecord } from "./ports.ts";
+
+/** What one fetch brought, over all its partitions. */
+export interface Fetched {
+  readonly records: readonly SourceRecord[];
+  readonly ends: ReadonlyMap<number, number>;
+  readonly bytes: number;
+}
+
+/**
+ * The partitions this process has from one join of the group (or one rewind) to the next, with everything that was read
+ * of them. When it ends, all of it is forgotten and nothing of it is committed any more: whoever has the partitions next,
+ * this process included, reads from the committed offsets. So what is dropped can never be committed past.
+ *
+ *   open ──stopReading()──► draining ──end()──► ended
+ *     └────────────────end()────────────────────┘
+ */
+export class Assignment {
+  readonly partitions: readonly number[];
+  readonly tracker = new OffsetTracker();
+  /** Where to fetch on, per partition; empty until the committed offsets are known. */
+  readonly positions = new Map<number, number>();
+  /** Committed, as far as this process knows. */
+  readonly committed = new Map<number, number>();
+  readonly #topic: string;
+  readonly #ended = new AbortController();
+  readonly #reading = new AbortController();
+  #fetched: Fetched[] = [];
+  /** Bytes fetched and not settled. */
+  heldBytes = 0;
+
+  constructor(topic: string, partitions: readonly number[]) {
+    this.#topic = topic;
+    this.partitions = partitions;
+  }
+
+  /** Aborts when the partitions are let go. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** Aborts when nothing more is to be fetched. */
+  get readingStopped(): AbortSignal {
+    return this.#reading.signal;
+  }
+
+  add(fetched: Fetched): void {
+    this.heldBytes += fetched.bytes;
+    this.#fetched.push(fetched);
+  }
+
+  /** Joins what was fetched into one batch of about `bytesMax`, and begins to track it; null when there is nothing. */
+  takeBatch(bytesMax: number): SourceBatch | null {
+    const first = this.#fetched.shift();
+    if (first === undefined) return null;
+    let { records, bytes } = first;
+    const ends = new Map(first.ends);
+    for (let next = this.#fetched[0]; next !== undefined && bytes + next.bytes <= bytesMax; next = this.#fetched[0]) {
+      this.#fetched.shift();
+      records = records.concat(next.records);
+      bytes += next.bytes;
+      for (const [partition, end] of next.ends) ends.set(partition, end);
+    }
+    for (const [partition, end] of ends) this.tracker.begin(partition, end);
+    return { topic: this.#topic, records, bytes, ends, revoked: this.ended };
+  }
+
+  /** Nothing more is fetched, and what no batch was made of is dropped. @returns the bytes dropped. */
+  stopReading(): number {
+    this.#reading.abort();
+    const bytes = this.#fetched.reduce((sum, item) => sum + item.bytes, 0);
+    this.#fetched = [];
+    this.heldBytes -= bytes;
+    return bytes;
+  }
+
+  /** @returns the bytes still held, which are nobody's any more. */
+  end(): number {
+    this.#reading.abort();
+    this.#ended.abort();
+    const bytes = this.heldBytes;
+    this.heldBytes = 0;
+    this.#fetched = [];
+    return bytes;
+  }
+}

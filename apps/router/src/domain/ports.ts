@@ -1,0 +1,101 @@
+import type { ResolvedTeam } from "@plugboard/routing-table";
+
+/** A record's header as it stands in Kafka: names may repeat, values may be null. */
+export type RecordHeader = readonly [name: Buffer, value: Buffer | null];
+
+/** A record as it was read from `responses`. Its buffers are passed on by reference and never changed. */
+export interface SourceRecord {
+  readonly partition: number;
+  readonly offset: number;
+  /** The broker's or producer's time stamp, milliseconds since 1970. */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: readonly RecordHeader[];
+}
+
+/** Records read together, in order per partition, and the means to settle them. */
+export interface SourceBatch {
+  readonly topic: string;
+  readonly records: readonly SourceRecord[];
+  /** Memory they hold, for the in-flight budget. */
+  readonly bytes: number;
+  /** Aborts when the partitions are no longer this process's: what is not written yet must not be written. */
+  readonly revoked: AbortSignal;
+  /** Per partition, the offset to go on from once everything in this batch is settled. */
+  readonly ends: ReadonlyMap<number, number>;
+}
+
+/** Where events come from. The only one that moves offsets, and only up to what has been settled without a hole. */
+export interface Source {
+  start(): Promise<void>;
+  /** Waits for the next batch; null once stopped and emptied. */
+  next(): Promise<SourceBatch | null>;
+  /** Everything the batch led to is acknowledged: its offsets may be committed as soon as those before it are. */
+  settled(batch: SourceBatch): void;
+  /** Its outcome is unknown: forgets everything read and not committed, and reads again from the committed offsets. */
+  rewind(reason: string): Promise<void>;
+  /** Stops reading; batches handed out may still be settled. */
+  pause(): Promise<void>;
+  /** Commits what is settled and leaves the group, so that others take over at once. */
+  stop(): Promise<void>;
+  /** Null while partitions are assigned, or the group has none left over; else what is missing. */
+  problem(): string | null;
+}
+
+/** A record to write. */
+export interface OutgoingRecord {
+  readonly topic: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  /** A Map because that is what the client takes; names are compared by identity, so that repeated ones are kept. */
+  readonly headers: Map<Buffer, Buffer | null>;
+  /** Keeps records without a key in a stable order: their target partition is this modulo the partition count. */
+  readonly originPartition: number;
+  /** Key, value, headers and overhead. */
+  readonly bytes: number;
+}
+
+/** Writes records; knows nothing of where they come from. */
+export interface Sink {
+  /**
+   * Resolves when every record is acknowledged by all replicas in sync (or parked, where its topic cannot be written).
+   * Records of one topic and partition are written in the order of the calls. Drops what is not yet sent when `revoked`.
+   * @throws SinkBroken when the outcome is unknown: read again from the committed offsets.
+   */
+  write(records: readonly OutgoingRecord[], revoked: AbortSignal): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What became of a write is unknown, or it was given up: nothing of it may be settled. */
+export class SinkBroken extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "SinkBroken";
+  }
+}
+
+/** What the pipeline needs of the routing table. */
+export interface Routes {
+  resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
+}
+
+/** What is counted and measured; see adapters/router-metrics.ts for names and meanings. */
+export interface RouterMetrics {
+  recordsIn(count: number): void;
+  copyOut(plugin: string): void;
+  unmatched(reason: string): void;
+  malformed(reason: string): void;
+  filterError(plugin: string): void;
+  parked(topic: string, count: number): void;
+  /** From the event's own time, and from the broker's time stamp, to its acknowledged copies; seconds. */
+  routedAfter(eventSeconds: number | null, recordSeconds: number): void;
+  batchRouted(records: number, bytes: number): void;
+  produced(seconds: number, records: number, bytes: number): void;
+  produceFailed(): void;
+  inFlightBytes(bytes: number): void;
+  lag(partition: number, records: number): void;
+  noLag(partition: number): void;
+  rewound(): void;
+  offsetsLost(partition: number): void;
+}

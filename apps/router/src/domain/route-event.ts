@@ -1,0 +1,61 @@
+import type { EventAttributes } from "@plugboard/contract";
+import { decideRoute, type ResolvedTeam, type UnmatchedReason } from "@plugboard/routing-table";
+
+/*
+ *  core ─submit─► manager /v1/process ─► sync plugins /execute        (in the request; verdicts appended)
+ *    └─emit─► `responses` ─► kafka-source ─► decode ─► routing-table ─► route-event ─► kafka-sink ─► `plugin.<id>`
+ *                                │ malformed                                │ over quota, replay
+ *                                ▼                                          ▼
+ *                           `responses.dlq`                           `plugin.<id>.bulk`
+ *    `plugin.<id>` ─► SDK consumer ─► fair queue ─► attempt(identity, deadline) ─► handler ─► outcome ─► `deliveries`
+ *                                                       │ retry later          │ given up
+ *                                                       ▼                      ▼
+ *                                            due-time table (plugin's DB)   `plugin.<id>.dlq`
+ */
+
+/** Why an event goes to nobody at all: its team never enabled a plugin, or has none enabled now. */
+export type NobodyReason = "unknown-team" | "disabled";
+
+/** What becomes of an event at one of its team's enabled plugins. */
+export type RouteOutcome =
+  | { readonly kind: "copy"; readonly plugin: string; readonly routeVersion: string }
+  | { readonly kind: "unmatched"; readonly plugin: string; readonly reason: Exclude<UnmatchedReason, "filter-error"> }
+  | {
+      readonly kind: "filter-error";
+      readonly plugin: string;
+      readonly routeVersion: string;
+      readonly detail: string;
+    };
+
+export type EventRouting =
+  | { readonly kind: "nobody"; readonly reason: NobodyReason }
+  | { readonly kind: "team"; readonly outcomes: readonly RouteOutcome[] };
+
+const UNKNOWN_TEAM: EventRouting = { kind: "nobody", reason: "unknown-team" };
+const NONE_ENABLED: EventRouting = { kind: "nobody", reason: "disabled" };
+
+/**
+ * Decides for every enabled plugin of the event's team. Pure; each plugin is decided on its own, in the table's order.
+ * @param resolved the team's part of the routing table; null when the manager knows no such team.
+ * @param data the event's payload; parsed only when a route has a filter.
+ */
+export function routeEvent(
+  event: EventAttributes,
+  data: () => object,
+  resolved: ResolvedTeam | null | undefined,
+): EventRouting {
+  if (resolved === null || resolved === undefined) return UNKNOWN_TEAM;
+  const { team, plugins } = resolved;
+  if (team.plugins.length === 0) return NONE_ENABLED;
+  const outcomes = team.plugins.map((route): RouteOutcome => {
+    const plugin = plugins.get(route.id);
+    const decision = decideRoute({ route, plugin, event, data, path: "async" });
+    if (decision.kind === "unmatched" && decision.reason !== "filter-error")
+      return { kind: "unmatched", plugin: route.id, reason: decision.reason };
+    const routeVersion = `${team.v}.${plugin?.v ?? 0}`;
+    return decision.kind === "routed"
+      ? { kind: "copy", plugin: route.id, routeVersion }
+      : { kind: "filter-error", plugin: route.id, routeVersion, detail: decision.detail ?? "" };
+  });
+  return { kind: "team", outcomes };
+}

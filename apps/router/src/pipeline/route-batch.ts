@@ -1,0 +1,125 @@
+import { deadLetterTopic, pluginTopics } from "@plugboard/contract";
+import { decodeRecord, type Refused } from "../domain/decode-record.ts";
+import { deadLetter, deliveryCopy, filterErrorRecord, originOf } from "../domain/outgoing.ts";
+import type { OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
+import { routeEvent } from "../domain/route-event.ts";
+
+/** Names the router writes to and a flat event's source. */
+export interface RoutingNames {
+  readonly pluginTopicPrefix: string;
+  readonly deliveriesTopic: string;
+  readonly flatSource: string;
+}
+
+/** A batch with everything it leads to. */
+export interface RoutedBatch {
+  readonly batch: SourceBatch;
+  readonly outgoing: readonly OutgoingRecord[];
+  readonly malformed: readonly { readonly origin: string; readonly refused: Refused }[];
+  /** Event time of each routed record, milliseconds, or null; with the record's own time stamp beside it. */
+  readonly times: readonly { readonly eventMs: number | null; readonly recordMs: number }[];
+}
+
+/** Routes batches; holds only names that were made once. */
+export class BatchRouter {
+  readonly #routes: Routes;
+  readonly #names: RoutingNames;
+  readonly #metrics: RouterMetrics;
+  readonly #now: () => number;
+  /** Live topic by plugin: at most as many as there are plugins. */
+  readonly #topics = new Map<string, string>();
+
+  constructor(routes: Routes, names: RoutingNames, metrics: RouterMetrics, now: () => number) {
+    this.#routes = routes;
+    this.#names = names;
+    this.#metrics = metrics;
+    this.#now = now;
+  }
+
+  /**
+   * Decode → resolve the batch's teams in one call → decide for each event and plugin. Waits while the table cannot answer.
+   * @throws the signal's reason when the partitions are revoked meanwhile.
+   */
+  async route(batch: SourceBatch): Promise<RoutedBatch> {
+    const decoded = batch.records.map((record) => decodeRecord(record, this.#names.flatSource));
+    const teams = new Set<string>();
+    for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
+    const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
+    const routedAt = new Date(this.#now()).toISOString();
+    const outgoing: OutgoingRecord[] = [];
+    const malformed: { origin: string; refused: Refused }[] = [];
+    const times: { eventMs: number | null; recordMs: number }[] = [];
+    for (const [index, event] of decoded.entries()) {
+      const record = batch.records[index] as SourceRecord;
+      const origin = originOf(batch.topic, record);
+      switch (event.kind) {
+        case "malformed":
+          this.#metrics.malformed(event.reason);
+          malformed.push({ origin, refused: event });
+          outgoing.push(deadLetter(record, event, origin, routedAt, deadLetterTopic(batch.topic)));
+          break;
+        case "event": {
+          const { attributes, data } = event;
+          const context = { record, event: attributes, origin, routedAt };
+          this.#routeOne(context, data, resolved.get(attributes.teamId), outgoing);
+          times.push({
+            eventMs: attributes.time === null ? null : Date.parse(attributes.time),
+            recordMs: record.timestampMs,
+          });
+          break;
+        }
+        default:
+          event satisfies never;
+      }
+    }
+    return { batch, outgoing, malformed, times };
+  }
+
+  #routeOne(
+    context: Parameters<typeof deliveryCopy>[0],
+    data: () => object,
+    resolved: Parameters<typeof routeEvent>[2],
+    outgoing: OutgoingRecord[],
+  ): void {
+    const routing = routeEvent(context.event, data, resolved);
+    if (routing.kind === "nobody") {
+      this.#metrics.unmatched(routing.reason);
+      return;
+    }
+    for (const outcome of routing.outcomes) {
+      switch (outcome.kind) {
+        case "copy":
+          this.#metrics.copyOut(outcome.plugin);
+          outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, this.#liveTopic(outcome.plugin)));
+          break;
+        case "unmatched":
+          this.#metrics.unmatched(outcome.reason);
+          break;
+        case "filter-error":
+          this.#metrics.unmatched("filter-error");
+          this.#metrics.filterError(outcome.plugin);
+          outgoing.push(
+            filterErrorRecord(
+              context,
+              outcome.plugin,
+              outcome.routeVersion,
+              outcome.detail,
+              this.#names.deliveriesTopic,
+            ),
+          );
+          break;
+        default:
+          outcome satisfies never;
+      }
+    }
+  }
+
+  #liveTopic(plugin: string): string {
+    let topic = this.#topics.get(plugin);
+    if (topic === undefined) {
+      topic = pluginTopics(plugin, this.#names.pluginTopicPrefix).live;
+      this.#topics.set(plugin, topic);
+    }
+    return topic;
+  }
+}

@@ -1,0 +1,60 @@
+import {
+  type Environment,
+  env,
+  kafkaSettings,
+  loadSettings,
+  logSettings,
+  namingSettings,
+  SettingsError,
+  setting,
+} from "@plugboard/runtime";
+
+/** Every setting of the router; docs/configuration.md is generated from this. */
+export const routerSettings = {
+  ...kafkaSettings,
+  ...namingSettings,
+  ...logSettings,
+  PORT: setting(env.port().default(4100), "Port of /healthz, /readyz and /metrics."),
+  REDIS_URL: setting(env.url("redis", "rediss"), "Redis with the routing table.", { secret: true }),
+  MANAGER_URL: setting(
+    env.url("http", "https").default("http://localhost:4000"),
+    "The manager, asked when Redis cannot answer.",
+  ),
+  MANAGER_TOKEN: setting(env.text(), "Token of the role router, from POST /v1/tokens.", { secret: true }),
+  ROUTER_GROUP_ID: setting(
+    env.text().default("plugboard-router"),
+    "Consumer group that all routers of one installation share.",
+  ),
+  ROUTER_DELIVERY: setting(
+    env.oneOf(["at-least-once", "exactly-once"]).default("at-least-once"),
+    "exactly-once writes copies and offsets in one transaction; needs ROUTER_INSTANCE_ID.",
+  ),
+  ROUTER_INSTANCE_ID: setting(
+    env
+      .text()
+      .regex(/^[A-Za-z0-9._-]{1,100}$/, "must be 1 to 100 of A-Z a-z 0-9 . _ -")
+      .optional(),
+    "Stable and different for each instance: static group membership and transactional id.",
+  ),
+  ROUTER_PARKED_TOPIC: setting(
+    env.text().default("router.parked"),
+    "Topic for copies whose own topic cannot be written.",
+  ),
+  ROUTER_IN_FLIGHT_BYTES: setting(
+    env.integer(1_048_576, 4_294_967_296).default(67_108_864),
+    "Memory for records read and not settled, bytes; fetching pauses beyond it.",
+  ),
+  EVENT_SOURCE: setting(env.text().default("core"), "Source of flat events that name none."),
+};
+
+export type RouterSettings = ReturnType<typeof loadSettings<typeof routerSettings>>;
+
+/** @throws SettingsError with every problem. */
+export function loadRouterSettings(environment: Environment): RouterSettings {
+  const settings = loadSettings("router", routerSettings, environment);
+  if (settings.ROUTER_DELIVERY === "exactly-once" && settings.ROUTER_INSTANCE_ID === undefined)
+    throw new SettingsError("router", [
+      "ROUTER_INSTANCE_ID is required with ROUTER_DELIVERY=exactly-once (stable and different for each instance)",
+    ]);
+  return settings;
+}
