@@ -15,10 +15,10 @@ import { PgForms } from "./adapters/pg-forms.ts";
 import { PgOutbox } from "./adapters/pg-outbox.ts";
 import { PgResponses } from "./adapters/pg-responses.ts";
 import { createApp } from "./http/app.ts";
-import { createMetrics } from "./metrics.ts";
+import { type CoreMetrics, createMetrics } from "./metrics.ts";
 import { CommandConsumer } from "./pipeline/command-consumer.ts";
 import { OutboxRelay } from "./pipeline/outbox-relay.ts";
-import { PlugboardSync } from "./plugboard-sync.ts";
+import { PlugboardSync, type SyncVerdict } from "./plugboard-sync.ts";
 import type { coreSettings } from "./settings.ts";
 
 export type CoreSettings = Readonly<z.infer<z.ZodObject<typeof coreSettings>>>;
@@ -81,7 +81,8 @@ export function composeCore(settings: CoreSettings, logger: Logger) {
   };
 }
 
-function createSync(settings: CoreSettings, metrics: ReturnType<typeof createMetrics>, logger: Logger): PlugboardSync {
+function createSync(settings: CoreSettings, metrics: CoreMetrics, logger: Logger): PlugboardSync {
+  let last: SyncVerdict["status"] = "processed";
   return new PlugboardSync({
     managerUrl: settings.MANAGER_URL,
     token: settings.MANAGER_TOKEN,
@@ -89,9 +90,15 @@ function createSync(settings: CoreSettings, metrics: ReturnType<typeof createMet
     whenDown: settings.SYNC_WHEN_DOWN,
     observe: (verdict, seconds) => {
       metrics.sync.observe({ status: verdict.status }, seconds);
-      if (verdict.status === "unavailable") logger.warn({ reason: verdict.reason }, "the sync path did not answer");
+      // One line per change, not per submission.
+      if (verdict.status !== last) logger.warn({ sync: verdict.status, ...reasonOf(verdict) }, "the sync path changed");
+      last = verdict.status;
     },
   });
+}
+
+function reasonOf(verdict: SyncVerdict): { reason?: string } {
+  return verdict.status === "unavailable" ? { reason: verdict.reason } : {};
 }
 
 /** The topics this core writes and reads; the manager ensures the commands' too, whichever is first. */

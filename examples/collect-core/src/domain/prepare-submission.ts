@@ -3,7 +3,7 @@ import type { Form } from "./form.ts";
 import { EVENT_SOURCE, eventId } from "./outbox-event.ts";
 import type { Forms, IdempotencyKey, Responses } from "./ports.ts";
 import type { NewRevision } from "./response.ts";
-import { type Correction, checkAnswers, eventData, type Submission } from "./submission.ts";
+import { type Correction, eventData, type Submission } from "./submission.ts";
 
 /** A checked submission or correction: asked about and stored next. */
 export interface PreparedSubmission extends Omit<NewRevision, "sync"> {
@@ -19,32 +19,35 @@ export interface Circumstances {
   readonly newId: string;
 }
 
-/** @throws Failure with every problem of the answers. */
+/** A new response of a checked submission. @throws Failure `too-large`. */
 export function prepareSubmission(
   form: Form,
   { answers, collector }: Submission,
   key: IdempotencyKey | null,
   { at, newId }: Circumstances,
 ): PreparedSubmission {
-  checkAnswers(form, answers);
   const { id: formId, team } = form;
   const data = eventData(answers, collector);
   return { type: "onResponse", responseId: newId, formId, team, revision: 1, collector, data, at, answers, key };
 }
 
-/** @throws Failure when there is no such response, it has another revision by now, or its answers have problems. */
+/**
+ * The next revision of a response.
+ * @param check reads the correction once the form is known; throws when it has problems.
+ * @throws Failure when there is no such response, or it has another revision by now.
+ */
 export async function prepareCorrection(
   stores: { readonly forms: Forms; readonly responses: Responses },
   responseId: string,
-  { answers, collector: given, revision: read }: Correction,
+  check: (form: Form) => Correction,
   at: string,
 ): Promise<PreparedSubmission> {
   const current = await stores.responses.summary(responseId);
   if (current === null) throw noResponse(responseId);
+  const form = await existingForm(stores.forms, current.formId);
+  const { answers, collector: given, revision: read } = check(form);
   if (read !== undefined && read !== current.revision) throw otherRevision(read);
   const { formId, team } = current;
-  const form = await existingForm(stores.forms, formId);
-  checkAnswers(form, answers);
   const collector = given === undefined ? current.collector : given;
   const data = eventData(answers, collector);
   const revision = current.revision + 1;

@@ -29,14 +29,8 @@ export const idempotencyKeySchema = z
   .string()
   .regex(/^[\x21-\x7e]{1,255}$/, "must be 1 to 255 visible ASCII characters");
 
-/** Problems told at once; a thousand wrong answers need no thousand lines. */
-const PROBLEMS_MAX = 100;
-
-/**
- * Checks answers against their form.
- * @throws Failure with every problem (the first 100) and its JSON pointer.
- */
-export function checkAnswers(form: Form, answers: Submission["answers"]): void {
+/** Everything wrong with the answers to a form, with JSON pointers into the submission. */
+export function answerProblems(form: Form, answers: Submission["answers"]): ProblemItem[] {
   const problems: ProblemItem[] = [];
   for (const [id, value] of Object.entries(answers)) {
     const question = form.questionsById.get(id);
@@ -48,9 +42,7 @@ export function checkAnswers(form: Form, answers: Submission["answers"]): void {
       problems.push({ path: `/answers/${escapePointer(id)}`, message: "is required" });
     }
   }
-  if (problems.length === 0) return;
-  const count = `${problems.length} problem${problems.length === 1 ? "" : "s"}`;
-  throw new Failure("invalid-input", `answers: ${count}`, { problems: problems.slice(0, PROBLEMS_MAX) });
+  return problems;
 }
 
 /**

@@ -3,7 +3,7 @@ import { Failure } from "@plugboard/contract";
 import { validInput } from "@plugboard/runtime";
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Router } from "express";
 import { Liquid } from "liquidjs";
-import { idSchema } from "../domain/form.ts";
+import { type Form, idSchema } from "../domain/form.ts";
 import {
   existingForm,
   flatEventOf,
@@ -14,6 +14,7 @@ import {
 import { correctionSchema } from "../domain/submission.ts";
 import { correctedAnswers, questionRows } from "./correction-form.ts";
 import type { SubmissionRoutesOptions } from "./submission-routes.ts";
+import { validSubmission } from "./valid-submission.ts";
 
 const PAGE = { after: null, limit: 25 };
 /** Forms shown on the first page. */
@@ -58,10 +59,11 @@ export function pageRoutes(options: SubmissionRoutesOptions): Router {
     const id = validInput(idSchema, request.params.response, "path");
     const detail = await responses.detail(id);
     if (detail === null) throw noResponse(id);
-    const form = await existingForm(forms, detail.formId);
-    const given = correctedAnswers(form, detail.revisions[0]?.answers ?? {}, request.body ?? {});
-    const correction = validInput(correctionSchema, given, "body");
-    const prepared = await prepareCorrection(options, id, correction, new Date().toISOString());
+    const check = (form: Form) => {
+      const corrected = correctedAnswers(form, detail.revisions[0]?.answers ?? {}, request.body ?? {});
+      return validSubmission(correctionSchema, form, corrected);
+    };
+    const prepared = await prepareCorrection(options, id, check, new Date().toISOString());
     const { verdict, refusal } = await plugboard.decide(flatEventOf(prepared));
     if (refusal !== null) throw refusal;
     if (!(await responses.revise({ ...prepared, sync: verdict }))) throw otherRevision(prepared.revision - 1);

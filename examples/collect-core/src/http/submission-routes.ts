@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { Failure } from "@plugboard/contract";
 import { validInput } from "@plugboard/runtime";
 import express, { type Request, type RequestHandler, type Response, type Router } from "express";
-import { idSchema } from "../domain/form.ts";
+import { type Form, idSchema } from "../domain/form.ts";
 import type { Forms, IdempotencyKey, Responses } from "../domain/ports.ts";
 import {
   existingForm,
@@ -16,6 +16,7 @@ import {
 import { correctionSchema, idempotencyKeySchema, submissionSchema } from "../domain/submission.ts";
 import type { CoreMetrics } from "../metrics.ts";
 import type { PlugboardSync, SyncVerdict } from "../plugboard-sync.ts";
+import { validSubmission } from "./valid-submission.ts";
 
 export interface SubmissionRoutesOptions {
   readonly forms: Forms;
@@ -38,7 +39,7 @@ export function submissionRoutes(options: SubmissionRoutesOptions): Router {
   const newSubmission: RequestHandler = async (request, response, next) => {
     const form = await existingForm(forms, validInput(idSchema, request.params.form, "path"));
     const key = keyOf(request);
-    const submission = validInput(submissionSchema, request.body ?? {}, "body");
+    const submission = validSubmission(submissionSchema, form, request.body);
     if (key !== null && (await answeredBefore(responses, form.id, key, response))) return;
     const circumstances = { at: new Date().toISOString(), newId: randomUUID() };
     response.locals.prepared = prepareSubmission(form, submission, key, circumstances);
@@ -47,8 +48,8 @@ export function submissionRoutes(options: SubmissionRoutesOptions): Router {
 
   const correction: RequestHandler = async (request, response, next) => {
     const id = validInput(idSchema, request.params.response, "path");
-    const given = validInput(correctionSchema, request.body ?? {}, "body");
-    response.locals.prepared = await prepareCorrection(options, id, given, new Date().toISOString());
+    const check = (form: Form) => validSubmission(correctionSchema, form, request.body);
+    response.locals.prepared = await prepareCorrection(options, id, check, new Date().toISOString());
     next();
   };
 
