@@ -33,6 +33,8 @@ export interface TopicConsumerParts {
 /** Partitions whose windows are worked on at once; each window holds at most WINDOW_BYTES_MAX. */
 const PARTITIONS_AT_ONCE = 8;
 const WINDOW_BYTES_MAX = 1024 * 1024;
+/** How long an empty fetch stays with the broker: a drain waits for it. */
+const FETCH_WAIT_MS_MAX = 500;
 /** How often a window under way sends a heartbeat and commits what is contiguously done. */
 const TEND_EVERY_MS = 1_000;
 const RESTART_DELAY_MS_MAX = 10_000;
@@ -95,6 +97,7 @@ export class TopicConsumer implements Component {
       sessionTimeout: sessionTimeoutMs,
       heartbeatInterval: Math.round(sessionTimeoutMs / 10),
       maxBytesPerPartition: WINDOW_BYTES_MAX,
+      maxWaitTimeInMs: FETCH_WAIT_MS_MAX,
       allowAutoTopicCreation: false,
     });
     const ended = this.#watch(consumer);

@@ -37,7 +37,7 @@ export interface MalformedRecord {
 const DELIVERY_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** Reads a header as text; of a repeated one the last counts. */
-export function copyReader(record: RecordCopy): HeaderReader {
+function copyReader(record: RecordCopy): HeaderReader {
   return (name) => record.headers.findLast(([known]) => known === name)?.[1].toString("utf8");
 }
 

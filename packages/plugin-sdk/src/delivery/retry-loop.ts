@@ -35,7 +35,7 @@ const TAKEN_MAX = 64;
 /** Delay before a dead letter that could not be written is tried again: for ever, for the entry keeps the record. */
 const DEAD_LETTER_DELAY_MS = 5_000;
 /** Entries in the table, of all instances, beyond which no new record is taken from the topic: at 10 KB, 10 GB. */
-export const RETRIES_MAX = 1_000_000;
+const RETRIES_MAX = 1_000_000;
 const COUNT_EVERY_MS = 5_000;
 
 /** Takes what is due from `retries` and attempts it again, beside the consumer and through the same pool. */

@@ -71,7 +71,7 @@ export async function openStage(plugin: string) {
     return wanted === 0 ? [] : await readAll(topic, wanted);
   };
   const readAll = async (topic: string, wanted: number): Promise<KafkaMessage[]> => {
-    const consumer = kafka.consumer({ groupId: uniqueName("reader") });
+    const consumer = kafka.consumer({ groupId: uniqueName("reader"), maxWaitTimeInMs: 50 });
     const found: KafkaMessage[] = [];
     await consumer.connect();
     try {
