@@ -1,5 +1,5 @@
 import { createKafkaClient } from "@plugboard/kafka";
-import { compileFilter } from "@plugboard/routing-table";
+import { compileFilter, createRoutingTable } from "@plugboard/routing-table";
 import {
   type Clock,
   type Component,
@@ -9,7 +9,6 @@ import {
   type Logger,
   systemClock,
 } from "@plugboard/runtime";
-import type { Redis } from "ioredis";
 import type { Registry } from "prom-client";
 import { JoseSealer } from "./adapters/jose-sealer.ts";
 import { JoseTokens } from "./adapters/jose-tokens.ts";
@@ -27,10 +26,14 @@ import { createManagerMetrics } from "./adapters/prometheus-metrics.ts";
 import { createRedis } from "./adapters/redis-connection.ts";
 import { RedisLeaseStore } from "./adapters/redis-lease-store.ts";
 import { RedisRoutingTable } from "./adapters/redis-routing-table.ts";
+import { decideSync, TableRouteLookup } from "./adapters/table-route-lookup.ts";
+import { ActionGateway } from "./domain/action-gateway.ts";
 import { PluginService } from "./domain/plugin-service.ts";
 import type { FilterCheck } from "./domain/ports.ts";
+import { SyncPath } from "./domain/sync-path.ts";
 import { TeamService } from "./domain/team-service.ts";
 import { createApp } from "./http/app.ts";
+import { gatewayRoutes } from "./http/gateway-routes.ts";
 import { platformRoutes } from "./http/platform-routes.ts";
 import { pluginRoutes } from "./http/plugin-routes.ts";
 import { teamRoutes } from "./http/team-routes.ts";
@@ -51,115 +54,159 @@ export interface Manager {
   readonly reconciler: Reconciler;
 }
 
-/** The only wiring of the manager. */
+interface Ground {
+  readonly settings: ManagerSettings;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly registry: Registry;
+}
+
+/**
+ * The only wiring of the manager: adapters, then the loops behind the requests, then the HTTP side.
+ * @param options what a test replaces; `registry` must be new for each manager.
+ */
 export function composeManager(
   settings: ManagerSettings,
   options: { readonly logger: Logger; readonly clock?: Clock; readonly registry?: Registry },
 ): Manager {
   const { logger, clock = systemClock, registry = createRegistry("manager") } = options;
+  const ground: Ground = { settings, logger, clock, registry };
+  const adapters = composeAdapters(ground);
+  const pipeline = composePipeline(ground, adapters);
+  const server = composeServer(ground, adapters, pipeline);
+  const { database, background, redis } = adapters;
+  return {
+    server,
+    registry,
+    reconciler: pipeline.reconciler,
+    components: [
+      databaseComponent("database", database),
+      databaseComponent("background-database", background),
+      {
+        name: "redis",
+        // A Redis that does not answer at start is waited for in the background.
+        start: () => redis.connect().catch((error) => logger.warn({ error }, "Redis does not answer yet; going on")),
+        stop: async () => redis.disconnect(),
+      },
+      pipeline.reconciler,
+      pipeline.relay,
+      pipeline.listener,
+      pipeline.initializer,
+      pipeline.sharedTopics,
+      topicRemover({ ...adapters, clock, logger }),
+      historyPruner({ ...adapters, days: settings.ROUTING_HISTORY_DAYS, clock, logger }),
+      adapters.routes,
+      server,
+    ],
+  };
+}
+
+type Adapters = ReturnType<typeof composeAdapters>;
+
+function composeAdapters({ settings, logger, clock, registry }: Ground) {
   const database = createDatabase(settings.DATABASE_URL, settings.DATABASE_CONNECTIONS_MAX, logger);
   const background = createDatabase(settings.DATABASE_URL, BACKGROUND_CONNECTIONS_MAX, logger);
   const redis = createRedis(settings.REDIS_URL, logger);
+  const namespace = settings.PLUGBOARD_NAMESPACE;
   const routing = new PrismaRoutingStore(background);
+  const answers = new PrismaRoutingStore(database);
   const initializes = new PrismaInitializeQueue(background);
   const metrics = createManagerMetrics(registry, {
     routing: () => routing.backlog(),
     initialize: () => initializes.backlog(),
   });
-  const table = new RedisRoutingTable(redis, settings.PLUGBOARD_NAMESPACE);
+  const readerRedis = createRedis(settings.REDIS_URL, logger);
+  const table = createRoutingTable({
+    redis: readerRedis,
+    namespace,
+    fetchRoutes: ({ teams = [], plugins = [] }) => answers.routes({ teams, plugins }),
+    registry,
+    logger,
+  });
+  return {
+    database,
+    background,
+    redis,
+    routing,
+    answers,
+    initializes,
+    metrics,
+    table: new RedisRoutingTable(redis, namespace),
+    routes: new TableRouteLookup(table, readerRedis),
+    leases: new RedisLeaseStore(redis, namespace),
+    calls: new PluginHttpClient({ signingKey: settings.PLUGBOARD_SIGNING_KEY, clock, metrics }),
+    topics: new KafkaTopicStore(createKafkaClient("plugboard-manager", settings, logger), {
+      prefix: settings.PLUGIN_TOPIC_PREFIX,
+      deliveries: settings.DELIVERIES_TOPIC,
+      commands: settings.CORE_COMMANDS_TOPIC,
+      partitions: settings.TOPIC_PARTITIONS,
+      replication: settings.TOPIC_REPLICATION,
+    }),
+    tokens: new JoseTokens({
+      adminToken: settings.PLUGBOARD_ADMIN_TOKEN,
+      signingKey: settings.PLUGBOARD_SIGNING_KEY,
+      clock,
+    }),
+    plugins: new PrismaPluginStore(database),
+    teams: new PrismaTeamStore(database),
+    deletions: new PrismaTopicDeletions(background),
+    sealer: new JoseSealer(),
+  };
+}
+
+type Pipeline = ReturnType<typeof composePipeline>;
+
+function composePipeline({ settings, logger, clock }: Ground, adapters: Adapters) {
+  const { routing: store, table, metrics, calls, initializes: queue, topics } = adapters;
   const reconciler: Reconciler = new Reconciler({
-    store: routing,
+    store,
     table,
     onRebuilt: () => relay.wake(),
     clock,
     metrics,
     logger,
   });
-  const relay: Relay = new Relay({ store: routing, table, onLost: () => reconciler.wake(), clock, metrics, logger });
-  const calls = new PluginHttpClient({ signingKey: settings.PLUGBOARD_SIGNING_KEY, clock, metrics });
-  const initializer = new Initializer({
-    queue: initializes,
-    calls,
-    onSettled: () => relay.wake(),
-    clock,
-    metrics,
-    logger,
-  });
-  const topics = new KafkaTopicStore(createKafkaClient("plugboard-manager", settings, logger), {
-    prefix: settings.PLUGIN_TOPIC_PREFIX,
-    deliveries: settings.DELIVERIES_TOPIC,
-    commands: settings.CORE_COMMANDS_TOPIC,
-    partitions: settings.TOPIC_PARTITIONS,
-    replication: settings.TOPIC_REPLICATION,
-  });
-  const sharedTopics = new SharedTopics({ topics, clock, logger });
-  const tokens = new JoseTokens({
-    adminToken: settings.PLUGBOARD_ADMIN_TOKEN,
-    signingKey: settings.PLUGBOARD_SIGNING_KEY,
-    clock,
-  });
-  const plugins = new PrismaPluginStore(database);
-  const teams = new PrismaTeamStore(database);
-  const deletions = new PrismaTopicDeletions(background);
-  const sealer = new JoseSealer();
-  const pluginService = new PluginService({
-    plugins,
-    teams,
-    leases: new RedisLeaseStore(redis, settings.PLUGBOARD_NAMESPACE),
-    topics,
-    deletions,
-    initializes,
-    calls,
-    sealer,
-    publication: relay,
-    clock,
-    logger,
-    changesWait: settings.REGISTRATION_CHANGES === "approve",
-  });
-  const teamService = new TeamService({
-    teams,
-    sealer,
-    publication: relay,
-    checkFilter,
-    onSettings: () => initializer.wake(),
-  });
-  const app = createApp({
-    routes: [
-      ...pluginRoutes({ service: pluginService, plugins, teams }),
-      ...teamRoutes({ teams: teamService, plugins: pluginService }),
-      ...platformRoutes({ routing: new PrismaRoutingStore(database), tokens }),
-    ],
-    tokens,
-    metrics,
-    registry,
-    checks: healthChecks(database, redis, reconciler, sharedTopics),
-    logger,
-    trustedProxies: settings.TRUSTED_PROXIES,
-  });
-  const server = new HttpServer(app, settings.PORT);
+  const relay: Relay = new Relay({ store, table, onLost: () => reconciler.wake(), clock, metrics, logger });
+  const initializer = new Initializer({ queue, calls, onSettled: () => relay.wake(), clock, metrics, logger });
   const listener = new PostgresListener(
     settings.DATABASE_URL,
     { [CHANNEL.routing]: () => relay.wake(), [CHANNEL.initialize]: () => initializer.wake() },
     logger,
   );
-  return {
-    server,
-    registry,
-    reconciler,
-    components: [
-      databaseComponent("database", database),
-      databaseComponent("background-database", background),
-      redisComponent(redis, logger),
-      reconciler,
-      relay,
-      listener,
-      initializer,
-      sharedTopics,
-      topicRemover({ deletions, topics, clock, logger }),
-      historyPruner({ routing, days: settings.ROUTING_HISTORY_DAYS, clock, logger }),
-      server,
+  return { reconciler, relay, initializer, listener, sharedTopics: new SharedTopics({ topics, clock, logger }) };
+}
+
+function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): HttpServer {
+  const { settings, logger, clock, registry } = ground;
+  const { plugins, teams, tokens, metrics, calls, answers, routes } = adapters;
+  const publication = pipeline.relay;
+  const pluginService = new PluginService({
+    ...adapters,
+    publication,
+    clock,
+    logger,
+    changesWait: settings.REGISTRATION_CHANGES === "approve",
+  });
+  const onSettings = () => pipeline.initializer.wake();
+  const teamService = new TeamService({ teams, sealer: adapters.sealer, publication, checkFilter, onSettings });
+  const app = createApp({
+    routes: [
+      ...pluginRoutes({ service: pluginService, plugins, teams }),
+      ...teamRoutes({ teams: teamService, plugins: pluginService }),
+      ...gatewayRoutes({
+        actions: new ActionGateway({ teams, calls }),
+        syncPath: new SyncPath({ routes, decide: decideSync, calls, clock }),
+      }),
+      ...platformRoutes({ routing: answers, tokens }),
     ],
-  };
+    tokens,
+    metrics,
+    registry,
+    checks: healthChecks(adapters, pipeline),
+    logger,
+    trustedProxies: settings.TRUSTED_PROXIES,
+  });
+  return new HttpServer(app, settings.PORT);
 }
 
 const checkFilter: FilterCheck = (expression) => {
@@ -167,12 +214,7 @@ const checkFilter: FilterCheck = (expression) => {
   return result.ok ? null : result.problem;
 };
 
-function healthChecks(
-  database: Database,
-  redis: Redis,
-  reconciler: Reconciler,
-  sharedTopics: SharedTopics,
-): HealthCheck[] {
+function healthChecks({ database, redis }: Adapters, { reconciler, sharedTopics }: Pipeline): HealthCheck[] {
   return [
     {
       name: "postgres",
@@ -199,15 +241,5 @@ function databaseComponent(name: string, database: Database): Component {
       await database.$queryRaw`SELECT 1`;
     },
     stop: () => database.$disconnect(),
-  };
-}
-
-/** A Redis that does not answer at start is waited for in the background. */
-function redisComponent(redis: Redis, logger: Logger): Component {
-  return {
-    name: "redis",
-    start: () =>
-      redis.connect().catch((error) => logger.warn({ error }, "Redis does not answer yet; going on without")),
-    stop: async () => redis.disconnect(),
   };
 }

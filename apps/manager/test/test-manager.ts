@@ -1,7 +1,9 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { createKafkaClient } from "@plugboard/kafka";
 import { createLogger, createRegistry, Lifecycle, loadSettings } from "@plugboard/runtime";
 import { createTestDatabase, testEnvironment, uniqueName } from "@plugboard/stack";
+import { Redis } from "ioredis";
+import { Client } from "pg";
 import { applyMigrations } from "../src/adapters/migration-runner.ts";
 import { composeManager, type Manager } from "../src/compose.ts";
 import { managerSettings } from "../src/settings.ts";
@@ -31,6 +33,9 @@ export interface TestGround {
   readonly databaseUrl: string;
   readonly namespace: string;
   readonly topicPrefix: string;
+  /** Looks into the database. */
+  // biome-ignore lint/suspicious/noExplicitAny: rows of every shape.
+  query(sql: string, values?: unknown[]): Promise<any[]>;
   start(environment?: Record<string, string>): Promise<TestManager>;
   /** Stops every manager started here and drops the database. */
   clear(): Promise<void>;
@@ -61,6 +66,15 @@ export async function createGround(): Promise<TestGround> {
     databaseUrl: database.url,
     namespace: name,
     topicPrefix: base.PLUGIN_TOPIC_PREFIX,
+    async query(sql, values = []) {
+      const client = new Client({ connectionString: database.url });
+      await client.connect();
+      try {
+        return (await client.query(sql, values)).rows;
+      } finally {
+        await client.end();
+      }
+    },
     async start(environment = {}) {
       const manager = await startManager({ ...base, ...environment });
       started.push(manager);
@@ -68,7 +82,7 @@ export async function createGround(): Promise<TestGround> {
     },
     async clear() {
       await Promise.all(started.map((manager) => manager.stop()));
-      await database.drop();
+      await Promise.all([database.drop(), removeKeys(redisUrl, name), removeTopics(kafkaBrokers, name)]);
     },
   };
 }
@@ -111,6 +125,22 @@ function asJson(text: string): unknown {
   }
 }
 
+async function removeKeys(redisUrl: string, namespace: string): Promise<void> {
+  const redis = new Redis(redisUrl);
+  const keys = await redis.keys(`{${namespace}}:*`);
+  if (keys.length > 0) await redis.unlink(...keys);
+  redis.disconnect();
+}
+
+async function removeTopics(brokers: string, prefix: string): Promise<void> {
+  const settings = { KAFKA_BROKERS: brokers.split(","), KAFKA_TLS: false };
+  const admin = createKafkaClient("test", settings, createLogger("test", "silent")).admin();
+  await admin.connect();
+  const topics = (await admin.listTopics()).filter((topic) => topic.startsWith(prefix));
+  if (topics.length > 0) await admin.deleteTopics({ topics });
+  await admin.disconnect();
+}
+
 /** A registration that is accepted as it is; `change` replaces fields. */
 export function registration(change: Record<string, unknown> = {}): Record<string, unknown> {
   return {
@@ -134,5 +164,3 @@ export async function eventually<T>(condition: () => Promise<T | undefined | fal
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
-
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");

@@ -1,4 +1,12 @@
-import type { PluginTopics, Quota, RoutesResponse } from "@plugboard/contract";
+import type {
+  EventAttributes,
+  PluginEntry,
+  PluginTopics,
+  Quota,
+  RoutesResponse,
+  TeamEntry,
+  TeamRoute,
+} from "@plugboard/contract";
 import type { JsonObject, PluginRecord, TeamPluginRecord } from "./records.ts";
 import type { RoutingKey, VersionedEntry } from "./routing-entries.ts";
 import type { SettingsStatus } from "./settings-state.ts";
@@ -233,6 +241,36 @@ export interface PluginCalls {
   ): Promise<PluginAnswer>;
   webhookSecret(plugin: string): string;
 }
+
+/** A team's routes as of now, joined with their plugins' entries. */
+export interface RouteLookup {
+  /**
+   * @returns null for a team that the manager does not know.
+   * @throws when neither Redis nor Postgres answers before `signal` aborts.
+   */
+  resolve(team: string, signal: AbortSignal): Promise<TeamRoutes | null>;
+}
+
+export interface TeamRoutes {
+  readonly team: TeamEntry;
+  readonly plugins: ReadonlyMap<string, PluginEntry>;
+}
+
+/** Whether one of a team's plugins is asked inside the submit; `excused` says why it need not be. */
+export type SyncDecision =
+  | { readonly kind: "asked" }
+  | { readonly kind: "excused" }
+  /** It would be asked, were it not in maintenance. */
+  | { readonly kind: "maintenance" }
+  /** The team's filter could not be evaluated on this event. */
+  | { readonly kind: "undecidable"; readonly error: string };
+
+export type DecideSync = (question: {
+  readonly route: TeamRoute;
+  readonly plugin: PluginEntry | undefined;
+  readonly event: EventAttributes;
+  readonly data: object;
+}) => SyncDecision;
 
 /** Seals secrets to a plugin's public key. */
 export interface Sealer {

@@ -8,10 +8,10 @@ import { PeriodicLoop } from "./periodic-loop.ts";
 /** Calls under way at once per instance, over all plugins and per plugin: 16 slow plugins do not hold up a 17th. */
 const IN_FLIGHT_MAX = 64;
 const IN_FLIGHT_PER_PLUGIN_MAX = 4;
-/** How long a plugin may think about a team's settings, milliseconds. */
-const ANSWER_MS_MAX = 10_000;
+/** How long a plugin may think about a team's settings, milliseconds: its own check gives up after 20 seconds. */
+const ANSWER_MS_MAX = 25_000;
 /** A claim outlives the call and its settlement; then another instance may take the task, milliseconds. */
-const CLAIM_MS = 30_000;
+const CLAIM_MS = 45_000;
 const POLL_MS = 1_000;
 /** Waits after the first, second, … attempt without an answer; the last one for ever after, milliseconds. */
 const RETRY_DELAYS_MS = [500, 1_000, 2_000, 5_000, 10_000, 20_000, 30_000, 60_000] as const;
