@@ -7,7 +7,7 @@ import { composeRouter, type Router } from "../src/compose.ts";
 import { loadRouterSettings } from "../src/settings.ts";
 
 /** A table that tests change by hand; it can be made not to answer. */
-export class FakeTable implements RoutingTable {
+class FakeTable implements RoutingTable {
   readonly teams = new Map<string, TeamEntry>();
   readonly plugins = new Map<string, PluginEntry>();
   #blocked: PromiseWithResolvers<void> | undefined;

@@ -2,7 +2,7 @@ import type { BaseOptions, SASLOptions } from "@platformatic/kafka";
 import type { KafkaSettings } from "@plugboard/runtime";
 
 /** Deadline of one request, milliseconds: above the longest one that blocks by design (JoinGroup, see group-membership). */
-export const REQUEST_TIMEOUT_MS = 25_000;
+const REQUEST_TIMEOUT_MS = 25_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 
 /** What every client of this process is made with. */

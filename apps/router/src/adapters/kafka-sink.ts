@@ -77,6 +77,8 @@ export class KafkaSink implements Sink {
   }
 
   async #sendQueue(): Promise<void> {
+    // Not in the caller's turn: `#working` must be set first, and what else is written in it goes along.
+    await Promise.resolve();
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
       let unknownTopic: string | null = null;
       const { round, taken, bytes } = nextRound(this.#queue, (entry) => {

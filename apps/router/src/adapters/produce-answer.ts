@@ -8,7 +8,7 @@ export interface ProduceAnswer {
   readonly refused: ReadonlyMap<string, Refusal>;
 }
 
-export interface Refusal {
+interface Refusal {
   readonly code: number;
   readonly why: string;
 }

@@ -8,7 +8,7 @@ import type { TopicDirectory } from "./topic-directory.ts";
 import type { Entry } from "./write-job.ts";
 
 /** How long a topic may be unwritable before its copies are parked: longer than an election or a topic's creation. */
-export const PARK_AFTER_MS = 10_000;
+const PARK_AFTER_MS = 10_000;
 /** Pause between attempts, and between looks at a topic whose copies are parked. */
 const RETRY_MS = 500;
 const PROBE_MS = 2_000;

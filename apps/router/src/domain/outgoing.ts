@@ -15,7 +15,7 @@ const HEADER_OVERHEAD_BYTES = 6;
 /** Longest text of problems in a dead letter's header, bytes (contract/delivery). */
 const DETAIL_BYTES_MAX = 4 * 1024;
 /** A dead letter above this is refused by its topic (input limit + 64 KiB, less the batch's own head): origin only. */
-export const DEAD_LETTER_BYTES_MAX = 1024 * 1024 + 63 * 1024;
+const DEAD_LETTER_BYTES_MAX = 1024 * 1024 + 63 * 1024;
 
 const name = (text: string) => Buffer.from(text, "latin1");
 const PB_ID = name(DELIVERY_HEADER.id);

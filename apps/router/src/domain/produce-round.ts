@@ -5,7 +5,7 @@ export const PARTITION_BATCH_BYTES_MAX = 900 * 1024;
 /** Bytes of one send, over all topics: far below the broker's `socket.request.max.bytes` (100 MiB). */
 export const ROUND_BYTES_MAX = 16 * 1024 * 1024;
 /** Records of one send: bounds the time in which the event loop builds one request. */
-export const ROUND_RECORDS_MAX = 10_000;
+const ROUND_RECORDS_MAX = 10_000;
 
 /** A record with its target partition. */
 export interface Placed<T extends { readonly record: OutgoingRecord }> {

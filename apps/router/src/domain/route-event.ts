@@ -14,10 +14,10 @@ import { decideRoute, type ResolvedTeam, type UnmatchedReason } from "@plugboard
  */
 
 /** Why an event goes to nobody at all: its team never enabled a plugin, or has none enabled now. */
-export type NobodyReason = "unknown-team" | "disabled";
+type NobodyReason = "unknown-team" | "disabled";
 
 /** What becomes of an event at one of its team's enabled plugins. */
-export type RouteOutcome =
+type RouteOutcome =
   | { readonly kind: "copy"; readonly plugin: string; readonly routeVersion: string }
   | { readonly kind: "unmatched"; readonly plugin: string; readonly reason: Exclude<UnmatchedReason, "filter-error"> }
   | {

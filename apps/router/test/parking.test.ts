@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { binaryEvent, header, Installation, type ReadRecord } from "./router-harness.ts";
+
+describe("a plugin topic that cannot be written", () => {
+  const at = new Installation();
+  let router: Awaited<ReturnType<Installation["startRouter"]>>;
+  beforeAll(async () => {
+    await at.open(["sheets", "deleted"]);
+    router = await at.startRouter();
+  });
+  afterAll(() => at.close());
+  const ids = (records: readonly ReadRecord[]) => records.map((record) => header(record, "ce_id"));
+
+  test("does not hold up the others; its copies are parked with their target, in order, then written directly again", async () => {
+    at.table.enable("team-1", ["missing", "sheets"]);
+    const sent = Array.from({ length: 20 }, (_, index) => binaryEvent("team-1", { id: `p-${index}`, key: "one" }));
+    await at.send(sent);
+    // The other plugin's copies come while nothing is settled yet: the missing one's wait for it.
+    const others = await at.read(at.topicOf("sheets"), 20);
+    expect(ids(others)).toEqual(sent.map((event) => event.headers?.ce_id));
+    expect(await at.uncommitted()).toBe(20);
+    await at.drained();
+    const parked = await at.read(at.parked, 20);
+    expect(ids(parked)).toEqual(sent.map((event) => event.headers?.ce_id));
+    expect(new Set(parked.map((record) => header(record, "pb-parked-target")))).toEqual(
+      new Set([at.topicOf("missing")]),
+    );
+    expect(header(parked[0], "pb-plugin")).toBe("missing");
+    // While it is away, the next ones are parked without waiting.
+    await at.send([binaryEvent("team-1", { id: "p-20", key: "one" })]);
+    await at.drained();
+    await at.read(at.parked, 21);
+    expect(await router.registry.metrics()).toMatch(/router_parked_total\{topic="[^"]*missing"[^}]*\} 21/);
+
+    await at.createTopic(at.topicOf("missing"), 1);
+    let direct: readonly ReadRecord[] = [];
+    for (let index = 21; direct.length === 0; index += 1) {
+      await at.send([binaryEvent("team-1", { id: `p-${index}`, key: "one" })]);
+      await at.drained();
+      const written = await at.admin.fetchTopicOffsets(at.topicOf("missing"));
+      if (written.some(({ high }) => high !== "0")) direct = await at.read(at.topicOf("missing"), 1);
+    }
+    expect(header(direct[0], "pb-parked-target")).toBeUndefined();
+  });
+
+  test("a topic deleted while it is written to does not hold up the others either", async () => {
+    at.table.enable("team-2", ["deleted", "sheets"]);
+    await at.send([binaryEvent("team-2", { id: "d-0" })]);
+    await at.drained();
+    await at.admin.deleteTopics({ topics: [at.topicOf("deleted")] });
+    await at.send([binaryEvent("team-2", { id: "d-1" })]);
+    await at.read(at.topicOf("sheets"), (records) => ids(records).includes("d-1"));
+    await at.read(at.parked, (records) => ids(records).includes("d-1"));
+    await at.drained();
+  });
+
+  test("a copy above the topic's own limit is parked, and those around it are delivered", async () => {
+    await at.createTopic(at.topicOf("narrow"), 1, 10_000);
+    at.table.enable("team-3", ["narrow"]);
+    const value = JSON.stringify({ answers: { text: "x".repeat(50_000) } });
+    await at.send([
+      binaryEvent("team-3", { id: "n-0", key: "one" }),
+      binaryEvent("team-3", { id: "n-1", key: "one", value }),
+      binaryEvent("team-3", { id: "n-2", key: "one" }),
+    ]);
+    expect(ids(await at.read(at.topicOf("narrow"), 2))).toEqual(["n-0", "n-2"]);
+    await at.read(at.parked, (records) => ids(records).includes("n-1"));
+    await at.drained();
+  });
+});
