@@ -31,7 +31,7 @@ export interface KafkaCluster {
   /** Starts a killed broker again, same port and data; resolves when it serves. */
   start(broker: number): Promise<void>;
   /** Freezes a broker (SIGSTOP) until `resume`: it keeps its connections and answers nothing. */
-  pause(broker: number): void;
+  pause(broker: number): Promise<void>;
   resume(broker: number): void;
   /** Stops all brokers and removes the data, unless it was given a place. */
   stop(): Promise<void>;
@@ -163,8 +163,8 @@ class NativeKafka implements KafkaCluster {
     this.#running.delete(broker);
   }
 
-  pause(broker: number): void {
-    this.#running.get(broker)?.child.kill("SIGSTOP");
+  async pause(broker: number): Promise<void> {
+    await this.#running.get(broker)?.freeze();
   }
 
   resume(broker: number): void {

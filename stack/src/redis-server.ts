@@ -27,7 +27,7 @@ export interface RedisServer {
   /** Starts a killed one again on its port: empty, unless its data has a place. */
   start(): Promise<void>;
   /** Freezes it (SIGSTOP) until `resume`. */
-  pause(): void;
+  pause(): Promise<void>;
   resume(): void;
   stop(): Promise<void>;
 }
@@ -118,8 +118,8 @@ class NativeRedis implements RedisServer {
     this.#running = undefined;
   }
 
-  pause(): void {
-    this.#running?.child.kill("SIGSTOP");
+  async pause(): Promise<void> {
+    await this.#running?.freeze();
   }
 
   resume(): void {

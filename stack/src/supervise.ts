@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { findExecutable } from "./find-executable.ts";
 import { forgetProcess, reapProcess } from "./reaper.ts";
+import { waitUntil } from "./wait-until.ts";
 
 export interface SuperviseOptions {
   readonly command: string;
@@ -23,11 +25,14 @@ export interface Supervised {
   /** Resolves with the exit status, null after a signal. */
   readonly exited: Promise<number | null>;
   isRunning(): boolean;
+  /** Freezes it (SIGSTOP) and waits until none of its threads runs any more; SIGCONT wakes it. */
+  freeze(): Promise<void>;
   /** Sends a signal and waits for the end; after `graceMs` it is killed. */
   end(signal: NodeJS.Signals, graceMs?: number): Promise<void>;
 }
 
 const GRACE_MS = 15_000;
+const FREEZE_MS = 10_000;
 
 /** Starts a child. It leads its own session, so that a Ctrl-C reaches only this process, which then stops it in order. */
 export async function supervise(options: SuperviseOptions): Promise<Supervised> {
@@ -51,7 +56,30 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
   reapProcess(pid, options.orphanSignal === "QUIT");
   exited.then(() => forgetProcess(pid));
   const isRunning = () => child.exitCode === null && child.signalCode === null;
-  return { pid, child, exited, isRunning, end: (signal, graceMs = GRACE_MS) => end(child, exited, signal, graceMs) };
+  const freeze = async () => {
+    child.kill("SIGSTOP");
+    await waitUntil(`process ${pid} is frozen`, FREEZE_MS, () => (isFrozen(pid) ? true : undefined));
+  };
+  return {
+    pid,
+    child,
+    exited,
+    isRunning,
+    freeze,
+    end: (signal, graceMs = GRACE_MS) => end(child, exited, signal, graceMs),
+  };
+}
+
+/** On a busy machine a process with many threads runs on for a while after the signal. */
+function isFrozen(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return true;
+  try {
+    return readdirSync(tasks).every((task) => /\) [TtXZ] /.test(readFileSync(join(tasks, task, "stat"), "utf8")));
+  } catch {
+    // A thread ended while it was asked.
+    return false;
+  }
 }
 
 async function end(
