@@ -21,6 +21,11 @@ import { OutboxRelay } from "./pipeline/outbox-relay.ts";
 import { PlugboardSync, type SyncVerdict } from "./plugboard-sync.ts";
 import type { coreSettings } from "./settings.ts";
 
+/** After this a member that was killed leaves the group, milliseconds; three heartbeats. */
+const SESSION_TIMEOUT_MS = 10_000;
+/** How long a fetch waits for commands, milliseconds: a stop waits for it. */
+const FETCH_WAIT_MS = 500;
+
 export type CoreSettings = Readonly<z.infer<z.ZodObject<typeof coreSettings>>>;
 
 /** The core, wired and not started. `port` answers once it is. */
@@ -36,7 +41,12 @@ export function composeCore(settings: CoreSettings, logger: Logger) {
   const flags = new PgFlags(pool);
   const relay = new OutboxRelay({ outbox, sink: producer, topic: settings.RESPONSES_TOPIC, metrics, logger });
   const commands = new CommandConsumer({
-    consumer: kafka.consumer({ groupId: settings.COMMANDS_GROUP_ID, retry: { restartOnFailure: async () => true } }),
+    consumer: kafka.consumer({
+      groupId: settings.COMMANDS_GROUP_ID,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      retry: { restartOnFailure: async () => true },
+    }),
     topic: settings.CORE_COMMANDS_TOPIC,
     flags,
     sendDeadLetter: (topic, letter) => producer.send(topic, [letter]),

@@ -2,7 +2,7 @@ import { formIdSchema, teamIdSchema } from "@plugboard/contract";
 import { z } from "zod";
 
 /** Questions of one form; real questionnaires reach a thousand. */
-export const QUESTIONS_MAX = 5_000;
+const QUESTIONS_MAX = 5_000;
 
 /** Postgres keeps no NUL in text. */
 const text = (max: number) =>

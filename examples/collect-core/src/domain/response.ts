@@ -18,7 +18,7 @@ export interface NewRevision {
 }
 
 /** `open`: to be corrected. `resolved`: a later revision came. `outdated`: it came after a later revision. */
-export type FlagState = "open" | "resolved" | "outdated";
+type FlagState = "open" | "resolved" | "outdated";
 
 export interface StoredFlag extends Flag {
   readonly plugin: string;

@@ -1,17 +1,21 @@
 import { DEAD_LETTER_HEADER, deadLetterTopic } from "@plugboard/contract";
 import type { Consumer, KafkaMessage } from "@plugboard/kafka";
-import type { Component, HealthCheck, Logger } from "@plugboard/runtime";
+import { type Component, type HealthCheck, type Logger, withDeadline } from "@plugboard/runtime";
+import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import { type CommandOutcome, parseCommand } from "../domain/core-command.ts";
 import type { Flags } from "../domain/ports.ts";
 import type { CoreMetrics } from "../metrics.ts";
 
 /** Partitions whose commands are carried out at the same time. */
 const PARTITIONS_AT_ONCE = 3;
+/** Longest a stop waits for a join under way, milliseconds: a little over the session of a member that was killed. */
+const JOIN_MS_MAX = 15_000;
+const BACKOFF = { initialDelay: 200, maxDelay: 5_000 };
 /** Longest detail in a dead letter's header, in characters. */
 const DETAIL_LENGTH_MAX = 4_000;
 
 /** A dead letter: the record as it was read, with the reason added. */
-export interface DeadLetter {
+interface DeadLetter {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: Record<string, Buffer | string | (Buffer | string)[] | undefined>;
@@ -34,6 +38,8 @@ export interface CommandConsumerOptions {
 export class CommandConsumer implements Component {
   readonly name = "command-consumer";
   readonly #options: CommandConsumerOptions;
+  readonly #stopping = new AbortController();
+  #joining: Promise<void> = Promise.resolve();
   #problem: string | null = "not in its group yet";
 
   constructor(options: CommandConsumerOptions) {
@@ -52,7 +58,30 @@ export class CommandConsumer implements Component {
     return { name: "commands", critical: false, problem: () => this.#problem };
   }
 
+  /** Joins in the background: a group waits for a member that was killed, and submissions must not wait with it. */
   async start(): Promise<void> {
+    const persist = retry(handleAll, {
+      maxAttempts: Number.POSITIVE_INFINITY,
+      backoff: new ExponentialBackoff(BACKOFF),
+    });
+    persist.onFailure(({ reason }) => {
+      this.#problem = "error" in reason ? (reason.error as Error).message : "not in its group yet";
+    });
+    this.#joining = persist
+      .execute(() => this.#join(), this.#stopping.signal)
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) throw error;
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    // kafkajs leaves connections behind when it is disconnected while it joins.
+    await withDeadline(this.#joining, JOIN_MS_MAX, "the group was not joined").catch(() => {});
+    await this.#options.consumer.disconnect();
+  }
+
+  async #join(): Promise<void> {
     const { consumer, topic } = this.#options;
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
@@ -60,10 +89,6 @@ export class CommandConsumer implements Component {
       partitionsConsumedConcurrently: PARTITIONS_AT_ONCE,
       eachMessage: ({ partition, message }) => this.#handle(partition, message),
     });
-  }
-
-  async stop(): Promise<void> {
-    await this.#options.consumer.disconnect();
   }
 
   async #handle(partition: number, message: KafkaMessage): Promise<void> {

@@ -72,7 +72,8 @@ describe("what is stored", () => {
   test("is emitted after a restart when the process is killed in the middle", async () => {
     const { environment, settings } = await ownCore();
     const start = async () => {
-      const env = { ...environment, LOG_LEVEL: "info" };
+      // A group of its own: the killed member's session would hold up the next one's join, and with it its drain.
+      const env = { ...environment, LOG_LEVEL: "info", COMMANDS_GROUP_ID: uniqueName("group") };
       const core = await startProcess({ entry: "examples/collect-core/src/main.ts", env, name: "core" });
       cleanUps.push(() => core.kill("SIGKILL"));
       await core.waitForLog(/"listening"/, 30_000);

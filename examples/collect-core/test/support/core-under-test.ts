@@ -89,7 +89,10 @@ export interface ReadRecord {
 
 /** Reads a topic from its beginning; `records` grows while it runs. */
 export async function readTopic(settings: CoreSettings, topic: string) {
-  const consumer = createKafkaClient("reader", settings, logger).consumer({ groupId: uniqueName("reader") });
+  const consumer = createKafkaClient("reader", settings, logger).consumer({
+    groupId: uniqueName("reader"),
+    maxWaitTimeInMs: 200,
+  });
   const records: ReadRecord[] = [];
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });

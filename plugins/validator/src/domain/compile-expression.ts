@@ -23,7 +23,7 @@ export type Compiled =
   | { readonly kind: "invalid"; readonly message: string; readonly place: { line: number; column: number } | null };
 
 /** Loops in loops: two keep the cost of one rule at the square of the answers, three would not. */
-export const LOOP_DEPTH_MAX = 2;
+const LOOP_DEPTH_MAX = 2;
 /** Expressions kept compiled: 50 teams with all 100 rules, or 1,000 teams with a few, at about 2 KiB each. */
 const EXPRESSIONS_MAX = 5_000;
 const LOOPS: ReadonlySet<string> = new Set(["all", "exists", "exists_one", "map", "filter"]);

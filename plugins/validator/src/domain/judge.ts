@@ -4,7 +4,7 @@ import { compileExpression, type Expression, type Variables } from "./compile-ex
 import type { Rule } from "./settings.ts";
 
 /** Why a rule said nothing about a response. Never a flag: a rule that could not be asked has found nothing wrong. */
-export interface SkippedRule {
+interface SkippedRule {
   readonly rule: string;
   readonly reason: "missing-answer" | "wrong-type" | "not-boolean" | "too-large" | "out-of-time" | "error";
   readonly detail: string;

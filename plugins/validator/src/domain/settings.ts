@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** Rules per team: bounds the work of one response and the flags of one answer (the contract takes 100). */
-export const RULES_MAX = 100;
+const RULES_MAX = 100;
 /** Longest expression, in characters. */
 const EXPRESSION_LENGTH_MAX = 2_000;
 
