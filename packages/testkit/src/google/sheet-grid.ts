@@ -93,7 +93,7 @@ export class SheetGrid {
 /** A document: its sheets, and who may open it. */
 export class Spreadsheet {
   readonly id: string;
-  readonly title: string;
+  title: string;
   readonly sheets: SheetGrid[] = [new SheetGrid(0, "Sheet1")];
   /** E-mail addresses it is shared with. */
   readonly sharedWith = new Map<string, "reader" | "writer">();

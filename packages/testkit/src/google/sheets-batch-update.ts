@@ -23,6 +23,9 @@ const range = z.strictObject({
 
 /** The requests of `spreadsheets.batchUpdate` that this emulator knows; others are refused by name. */
 const requestSchema = z.strictObject({
+  updateSpreadsheetProperties: z
+    .strictObject({ properties: z.strictObject({ title: z.string() }), fields: z.literal("title") })
+    .optional(),
   addSheet: z
     .strictObject({
       properties: z.strictObject({
@@ -89,6 +92,14 @@ function applyNumbered(spreadsheet: Spreadsheet, request: unknown, index: number
 }
 
 function applyOne(spreadsheet: Spreadsheet, request: UpdateRequest, undo: (() => void)[]): object {
+  if (request.updateSpreadsheetProperties !== undefined) {
+    const before = spreadsheet.title;
+    spreadsheet.title = request.updateSpreadsheetProperties.properties.title;
+    undo.push(() => {
+      spreadsheet.title = before;
+    });
+    return {};
+  }
   if (request.addSheet !== undefined) return addSheet(spreadsheet, request.addSheet.properties, undo);
   if (request.appendDimension !== undefined) {
     const { sheetId, dimension, length } = request.appendDimension;
