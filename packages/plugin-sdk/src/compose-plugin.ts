@@ -15,6 +15,7 @@ import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel
 import type { z } from "zod";
 import { deliveryComponents } from "./compose-delivery.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
+import { wakeTeam } from "./delivery/wake-team.ts";
 import { Drain } from "./drain.ts";
 import type { ContextParts } from "./handlers/handler-context.ts";
 import { sendFlags } from "./handlers/send-flags.ts";
@@ -97,9 +98,13 @@ export async function composePlugin<Schema extends z.ZodObject>(
     store: new SettingsStore(database.sdk),
     key,
     check: settingsCheck(definition, contexts, drain.stopping),
-    onApplied: async (team) => {
-      await retries.wake(team);
-      delivery?.loop.kick();
+    onApplied: (team) => {
+      if (delivery === null) return;
+      const { loop } = delivery;
+      wakeTeam({ plugin, retries, table, kick: () => loop.kick() }, team, drain.draining).catch((error: Error) => {
+        // What waits is due by itself before long; this only makes it sooner.
+        logger.debug({ team, reason: error.message }, "kept deliveries not woken");
+      });
     },
   });
   const table = createRoutingTable({

@@ -20,10 +20,6 @@ export class OffsetWindow {
     while (this.#done[this.#contiguous] === true) this.#contiguous += 1;
   }
 
-  get complete(): boolean {
-    return this.#contiguous === this.#offsets.length;
-  }
-
   /** The last offset up to which all are done; null when not even the first is. */
   lastDone(): string | null {
     return this.#offsets[this.#contiguous - 1] ?? null;

@@ -12,7 +12,7 @@ export interface TeamSettingsParts<Schema extends z.ZodObject> {
   /** The plugin's own check of the meaning; settings reach it with their secrets opened. */
   readonly check: (team: string, settings: z.output<Schema>) => Promise<readonly ProblemItem[]>;
   /** Called when a team's settings are usable from now on. */
-  readonly onApplied: (team: string) => Promise<void>;
+  readonly onApplied: (team: string) => void;
 }
 
 /** Teams whose opened settings are kept in memory: at 10 KB each, about 10 MB. */
@@ -75,7 +75,7 @@ export class TeamSettings<Schema extends z.ZodObject> {
     const state = reasons.length === 0 ? "applied" : "refused";
     const stored = await this.#parts.store.save(request, state, reasons);
     if (stored.version === request.version) this.#opened.delete(request.team);
-    if (stored.state === "applied") await this.#parts.onApplied(request.team);
+    if (stored.state === "applied") this.#parts.onApplied(request.team);
     return answerOf(stored);
   }
 

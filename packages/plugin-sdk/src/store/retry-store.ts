@@ -159,12 +159,13 @@ export class RetryStore {
     await this.#pool.query("DELETE FROM retries WHERE seq = $1", [seq]);
   }
 
-  /** A team's settings have arrived: what waited for them is due. */
-  async wake(team: string): Promise<void> {
-    await this.#pool.query(
+  /** A team's settings have arrived: what waited for them is due. Answers how many entries that are. */
+  async wake(team: string): Promise<number> {
+    const { rowCount } = await this.#pool.query(
       "UPDATE retries SET due_at = now() WHERE team = $1 AND waiting_for = 'settings' AND taken_by IS NULL",
       [team],
     );
+    return rowCount ?? 0;
   }
 
   /** How many entries there are, counted up to `limit`. */

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
+import { FairPool } from "../../src/delivery/fair-pool.ts";
+
+/** Tasks that end when told to, in any order. */
+class Gate {
+  readonly begun: string[] = [];
+  readonly #ends = new Map<string, () => void>();
+  readonly task = (name: string) => () =>
+    new Promise<void>((resolve) => {
+      this.begun.push(name);
+      this.#ends.set(name, resolve);
+    });
+  async end(name: string): Promise<void> {
+    this.#ends.get(name)?.();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe("FairPool", () => {
+  test("gives free places to teams in turns, whoever queued first", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    for (const name of ["a1", "a2", "a3"]) void pool.run("a", null, gate.task(name));
+    for (const name of ["b1", "b2"]) void pool.run("b", null, gate.task(name));
+    for (const name of ["a1", "a2", "b1", "b2", "a3"]) await gate.end(name);
+    for (const name of ["a2", "b2", "a3"]) await gate.end(name);
+    expect(gate.begun).toEqual(["a1", "a2", "b1", "a3", "b2"]);
+  });
+
+  test("leaves places to others while every task of one team hangs", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 2 });
+    for (let index = 0; index < 10; index += 1) void pool.run("slow", null, gate.task(`slow${index}`));
+    void pool.run("quick", null, gate.task("quick"));
+    expect(gate.begun).toEqual(["slow0", "slow1", "quick"]);
+    expect(pool.inFlight).toBe(3);
+  });
+
+  test("passes results and errors on, also of tasks that throw at once", async () => {
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const thrown = pool.run("a", "k", () => {
+      throw new Error("at once");
+    });
+    await expect(thrown).rejects.toThrow("at once");
+    await expect(pool.run("a", "k", async () => 7)).resolves.toBe(7);
+    expect(pool.inFlight).toBe(0);
+  });
+
+  test("runs every task once, keeps both limits, and the order within a key", async () => {
+    const task = fc.record({
+      team: fc.constantFrom("a", "b", "c"),
+      key: fc.constantFrom(null, "k", "l"),
+      turns: fc.integer({ min: 0, max: 3 }),
+    });
+    const limits = fc.record({
+      inFlightMax: fc.integer({ min: 1, max: 5 }),
+      teamInFlightMax: fc.integer({ min: 1, max: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(task, { maxLength: 40 }), limits, async (tasks, limit) => {
+        const pool = new FairPool(limit);
+        const active: { team: string; chain: string | null }[] = [];
+        const ended: number[] = [];
+        await Promise.all(
+          tasks.map(({ team, key, turns }, index) =>
+            pool.run(team, key, async () => {
+              const own = { team, chain: key === null ? null : `${team}/${key}` };
+              expect(active.filter(({ chain }) => chain !== null && chain === own.chain)).toEqual([]);
+              active.push(own);
+              expect(active.length).toBeLessThanOrEqual(limit.inFlightMax);
+              expect(active.filter((other) => other.team === team).length).toBeLessThanOrEqual(limit.teamInFlightMax);
+              for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+              active.splice(active.indexOf(own), 1);
+              ended.push(index);
+            }),
+          ),
+        );
+        expect(ended.toSorted((a, b) => a - b)).toEqual(tasks.map((_, index) => index));
+        for (const team of ["a", "b", "c"]) {
+          for (const key of ["k", "l"]) {
+            const ofKey = ended.filter((index) => tasks[index]?.team === team && tasks[index]?.key === key);
+            expect(ofKey).toEqual(ofKey.toSorted((a, b) => a - b));
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
