@@ -48,7 +48,7 @@ export class PluginHttpClient implements PluginCalls {
         method: "POST",
         body: payload,
         headers: { "content-type": "application/json", accept: "application/json", ...this.#sign(target, payload) },
-        redirect: "error",
+        redirect: "manual",
         signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
       });
       const text = await readBounded(response);
