@@ -14,7 +14,9 @@ import { KafkaSink } from "./adapters/kafka-sink.ts";
 import { KafkaSource } from "./adapters/kafka-source.ts";
 import { createRouterMetrics } from "./adapters/router-metrics.ts";
 import { prepareTopics } from "./adapters/router-topics.ts";
+import { TransactionalSink } from "./adapters/transactional-sink.ts";
 import { ByteBudget } from "./domain/byte-budget.ts";
+import type { Sink } from "./domain/ports.ts";
 import { createOpsApp } from "./http/ops-app.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { BatchRouter } from "./pipeline/route-batch.ts";
@@ -46,25 +48,36 @@ export function composeRouter(
   const table = options.table ?? createTable(settings, registry, logger);
   const responses = settings.RESPONSES_TOPIC;
   const parked = settings.ROUTER_PARKED_TOPIC;
+  const exactlyOnce = settings.ROUTER_DELIVERY === "exactly-once";
   const source = new KafkaSource({
     kafka: settings,
     groupId: settings.ROUTER_GROUP_ID,
     topic: responses,
     instanceId: settings.ROUTER_INSTANCE_ID,
-    commits: true,
+    commits: !exactlyOnce,
     budget: new ByteBudget(settings.ROUTER_IN_FLIGHT_BYTES, metrics.inFlightBytes),
     metrics,
     logger,
     clock,
   });
-  const sink = new KafkaSink({
+  const sinkOptions = {
     kafka: settings,
+    parkAfterMs: settings.ROUTER_PARK_AFTER_MS,
     parkedTopic: parked,
     essential: new Set([deadLetterTopic(responses), settings.DELIVERIES_TOPIC, parked]),
     metrics,
     logger,
     clock,
-  });
+  };
+  const instance = settings.ROUTER_INSTANCE_ID;
+  const sink: Sink =
+    exactlyOnce && instance !== undefined
+      ? new TransactionalSink({
+          ...sinkOptions,
+          group: source.membership.consumer,
+          transactionalId: `${settings.ROUTER_GROUP_ID}-${instance}`,
+        })
+      : new KafkaSink(sinkOptions);
   const names = {
     pluginTopicPrefix: settings.PLUGIN_TOPIC_PREFIX,
     deliveriesTopic: settings.DELIVERIES_TOPIC,
@@ -73,6 +86,7 @@ export function composeRouter(
   const pipeline = new Pipeline({
     prepare: async (signal) => {
       await Promise.all([prepareTopics(settings, { responses, parked }, logger, signal), table.start(signal)]);
+      await sink.prepare(signal);
     },
     source,
     router: new BatchRouter(table, names, metrics, clock.now),

@@ -44,6 +44,10 @@ export const routerSettings = {
     env.integer(1_048_576, 4_294_967_296).default(67_108_864),
     "Memory for records read and not settled, bytes; fetching pauses beyond it.",
   ),
+  ROUTER_PARK_AFTER_MS: setting(
+    env.integer(100, 600_000).default(10_000),
+    "How long a plugin's topic may be unwritable before its copies are parked, milliseconds.",
+  ),
   EVENT_SOURCE: setting(env.text().default("core"), "Source of flat events that name none."),
 };
 

@@ -56,8 +56,6 @@ describe("routers in one group", () => {
     await at.drained();
     const copies = await at.read(at.topicOf("sheets"), allOf(sent.length));
     expectAllInOrder(copies, sent);
-    // Everybody finished and committed before letting go: nothing was done twice either.
-    expect(copies).toHaveLength(sent.length);
   });
 
   test("a router that is stopped finishes and commits, so that the next one does nothing twice", async () => {

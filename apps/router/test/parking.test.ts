@@ -6,7 +6,7 @@ describe("a plugin topic that cannot be written", () => {
   let router: Awaited<ReturnType<Installation["startRouter"]>>;
   beforeAll(async () => {
     await at.open(["sheets", "deleted"]);
-    router = await at.startRouter();
+    router = await at.startRouter({ ROUTER_PARK_AFTER_MS: "3000" });
   });
   afterAll(() => at.close());
   const ids = (records: readonly ReadRecord[]) => records.map((record) => header(record, "ce_id"));

@@ -1,6 +1,7 @@
 import { Consumer, type ConsumerGroupJoinPayload } from "@platformatic/kafka";
 import type { KafkaSettings, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, type IPolicy, retry } from "cockatiel";
+import type { Membership } from "../domain/ports.ts";
 import { connectionOptions } from "./kafka-connection.ts";
 
 /** A member that is silent for this long is dead: its partitions go to others. */
@@ -9,7 +10,7 @@ const HEARTBEAT_INTERVAL_MS = 1_000;
 /** How long a rebalance waits for members to join; below the request deadline, for JoinGroup blocks that long. */
 const REBALANCE_TIMEOUT_MS = 20_000;
 /** How often the topic is looked at for new partitions. */
-const PARTITIONS_CHECK_MS = 15_000;
+const PARTITIONS_CHECK_MS = 5_000;
 /** Without a heartbeat for this long, and no join answered, the client is taken to have given up: join again. */
 const SILENCE_MS_MAX = 30_000;
 
@@ -22,7 +23,7 @@ export interface GroupMembershipOptions {
   readonly logger: Logger;
   /** Called before every join, while the group waits: finish and commit, then let go of all partitions. */
   readonly onRevoke: () => Promise<void>;
-  readonly onAssign: (partitions: readonly number[]) => void;
+  readonly onAssign: (partitions: readonly number[], membership: Membership) => void;
 }
 
 /**
@@ -144,7 +145,7 @@ export class GroupMembership {
       { group: this.#options.groupId, memberId, generationId, partitions },
       "partitions assigned",
     );
-    if (!this.#stopped.signal.aborted) this.#options.onAssign(partitions);
+    if (!this.#stopped.signal.aborted) this.#options.onAssign(partitions, { memberId, generationId });
   }
 
   #onGivenUp(error: Error): void {

@@ -1,7 +1,7 @@
 import type { Producer } from "@platformatic/kafka";
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import { parkedCopy } from "../domain/outgoing.ts";
-import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken } from "../domain/ports.ts";
+import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
 import { nextRound, type Placed } from "../domain/produce-round.ts";
 import { createProducer, discard, partitionOf, sendRound } from "./produce.ts";
 import { type ProduceAnswer, partitionKey } from "./produce-answer.ts";
@@ -13,6 +13,8 @@ export interface KafkaSinkOptions {
   readonly kafka: KafkaSettings;
   /** Topic for copies whose own topic cannot be written. */
   readonly parkedTopic: string;
+  /** How long a topic may be unwritable before its copies are parked. */
+  readonly parkAfterMs: number;
   /** Topics that nothing can stand in for: writing them is tried until it works. */
   readonly essential: ReadonlySet<string>;
   readonly metrics: RouterMetrics;
@@ -57,7 +59,10 @@ export class KafkaSink implements Sink {
     await this.#working;
   }
 
-  async write(records: readonly OutgoingRecord[], revoked: AbortSignal): Promise<void> {
+  async prepare(): Promise<void> {}
+
+  async write(records: readonly OutgoingRecord[], { revoked }: SourceBatch): Promise<void> {
+    if (records.length === 0) return;
     const job = new WriteJob(records.length, revoked);
     this.#jobs.add(job);
     for (const record of records) this.#queue.push({ record, job });
@@ -142,12 +147,13 @@ export class KafkaSink implements Sink {
   #openLane(topic: string, why: string): SuspectLane {
     const open = this.#lanes.get(topic);
     if (open !== undefined) return open;
-    const { essential, metrics, logger, clock } = this.#options;
+    const { essential, parkAfterMs, metrics, logger, clock } = this.#options;
     this.#directory.forget(topic);
     logger.warn({ topic, why }, "the topic cannot be written now: it is tried apart from the others");
     const lane = new SuspectLane({
       topic,
       why,
+      parkAfterMs,
       mayPark: !essential.has(topic),
       producer: () => this.#laneProducer,
       directory: this.#directory,

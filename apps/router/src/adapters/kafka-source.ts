@@ -1,7 +1,7 @@
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import { Assignment } from "../domain/assignment.ts";
 import type { ByteBudget } from "../domain/byte-budget.ts";
-import type { RouterMetrics, Source, SourceBatch } from "../domain/ports.ts";
+import type { Membership, RouterMetrics, Source, SourceBatch } from "../domain/ports.ts";
 import { GroupMembership } from "./group-membership.ts";
 import { PartitionReader } from "./partition-reader.ts";
 
@@ -50,7 +50,7 @@ export class KafkaSource implements Source {
       instanceId: options.instanceId,
       logger: options.logger,
       onRevoke: () => this.#letGo(),
-      onAssign: (partitions) => this.#begin(partitions),
+      onAssign: (partitions, membership) => this.#begin(partitions, membership),
     });
     this.#reader = new PartitionReader({
       ...options,
@@ -103,7 +103,7 @@ export class KafkaSource implements Source {
       { partitions: assignment.partitions, reason },
       "reading again from the committed offsets",
     );
-    this.#begin(assignment.partitions);
+    this.#begin(assignment.partitions, assignment.membership);
   }
 
   async pause(): Promise<void> {
@@ -126,9 +126,9 @@ export class KafkaSource implements Source {
     return assignment.positions.size < assignment.partitions.length ? "the committed offsets are not known yet" : null;
   }
 
-  #begin(partitions: readonly number[]): void {
+  #begin(partitions: readonly number[], membership: Membership): void {
     if (this.#assignment !== undefined) this.#end(this.#assignment);
-    const assignment = new Assignment(this.#options.topic, partitions);
+    const assignment = new Assignment(this.#options.topic, membership, partitions);
     this.#assignment = assignment;
     void this.#reader.read(assignment);
     if (this.#paused) assignment.stopReading();

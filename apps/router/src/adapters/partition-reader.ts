@@ -6,6 +6,7 @@ import type { ByteBudget } from "../domain/byte-budget.ts";
 import type { RouterMetrics, SourceRecord } from "../domain/ports.ts";
 import { type FetchResponse, readPartition } from "./fetched-records.ts";
 import { connectionOptions } from "./kafka-connection.ts";
+import { stableOffsets } from "./stable-offsets.ts";
 
 /** Bytes of one fetch from one broker, and of one partition in it. A larger single record comes all the same. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -77,11 +78,11 @@ export class PartitionReader {
     const partitions = [...assignment.partitions];
     if (partitions.length === 0 || assignment.readingStopped.aborted) return;
     try {
-      const committed = (await group.listCommittedOffsets({ topics: [{ topic, partitions }] })).get(topic) ?? [];
-      const without = partitions.filter((partition) => (committed[partition] ?? -1n) < 0n);
+      const committed = await stableOffsets(group, topic, partitions);
+      const without = partitions.filter((partition) => (committed.get(partition) ?? -1n) < 0n);
       const earliest = without.length === 0 ? [] : await this.#earliest(without);
       for (const partition of partitions) {
-        const known = committed[partition] ?? -1n;
+        const known = committed.get(partition) ?? -1n;
         const position = known >= 0n ? known : earliest[partition];
         if (position === undefined) throw new Error(`no first offset of ${topic}/${partition} in the answer`);
         assignment.positions.set(partition, Number(position));

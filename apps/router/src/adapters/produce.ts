@@ -1,4 +1,10 @@
-import { compatibilityPartitioner, type MessageToProduce, Producer } from "@platformatic/kafka";
+import {
+  compatibilityPartitioner,
+  findErrorBy,
+  type MessageToProduce,
+  Producer,
+  type ProducerOptions,
+} from "@platformatic/kafka";
 import { type KafkaSettings, withDeadline } from "@plugboard/runtime";
 import type { OutgoingRecord, RouterMetrics } from "../domain/ports.ts";
 import type { Placed } from "../domain/produce-round.ts";
@@ -15,12 +21,18 @@ const RETRY_DELAY_MS = 200;
 const PRODUCE_REQUEST_TIMEOUT_MS = 10_000;
 /** Longest wait for the brokers' answer to one send, retries included. */
 const SEND_DEADLINE_MS = 20_000;
+/** After this, the broker aborts a transaction by itself: the longest that partitions of a dead instance wait. */
+export const TRANSACTION_TIMEOUT_MS = 10_000;
+const CONCURRENT_RETRY_DELAY_MS = 5;
 const CLOSE_DEADLINE_MS = 2_000;
 /** Metadata are renewed by looks (topic-directory) and after errors; the client's own 5 s would ask for all topics at once. */
 const METADATA_AGE_MS = 300_000;
 
 /** An idempotent producer: what it retries by itself is written once and in order. */
-export function createProducer(settings: KafkaSettings, overrides: { transactionalId?: string } = {}): Producer {
+export function createProducer(
+  settings: KafkaSettings,
+  overrides: Partial<ProducerOptions<Buffer, Buffer, Buffer, Buffer>> = {},
+): Producer {
   const producer = new Producer({
     ...connectionOptions(settings, "plugboard-router"),
     requestTimeout: PRODUCE_REQUEST_TIMEOUT_MS,
@@ -39,6 +51,22 @@ export function createProducer(settings: KafkaSettings, overrides: { transaction
   // Errors reach whoever made the call; without a listener, one of a connection would end the process.
   producer.on("error", () => {});
   return producer;
+}
+
+/**
+ * A producer for transactions. A transaction begins while the broker still ends the one before, which it says by an error
+ * that is retried: with the usual pause, every transaction would take that long. So the pause is short and the tries
+ * many; the sink's own deadline bounds the whole.
+ */
+export function createTransactionalProducer(settings: KafkaSettings, transactionalId: string): Producer {
+  return createProducer(settings, {
+    transactionalId,
+    // The client takes its request time-out for the transaction's as well.
+    timeout: TRANSACTION_TIMEOUT_MS,
+    retries: TRANSACTION_TIMEOUT_MS / CONCURRENT_RETRY_DELAY_MS,
+    retryDelay: (_producer, _operation, _attempt, _retries, error) =>
+      findErrorBy(error, "apiId", "CONCURRENT_TRANSACTIONS") === null ? RETRY_DELAY_MS : CONCURRENT_RETRY_DELAY_MS,
+  });
 }
 
 /** Closes a producer for good; requests it still has under way are cut off. */

@@ -7,8 +7,6 @@ import { MESSAGE_TOO_LARGE, partitionKey } from "./produce-answer.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
 import type { Entry } from "./write-job.ts";
 
-/** How long a topic may be unwritable before its copies are parked: longer than an election or a topic's creation. */
-const PARK_AFTER_MS = 10_000;
 /** Pause between attempts, and between looks at a topic whose copies are parked. */
 const RETRY_MS = 500;
 const PROBE_MS = 2_000;
@@ -17,6 +15,8 @@ export interface SuspectLaneOptions {
   readonly topic: string;
   readonly why: string;
   readonly mayPark: boolean;
+  /** How long the topic may be unwritable before its copies are parked: longer than an election, or its creation. */
+  readonly parkAfterMs: number;
   readonly producer: () => Producer;
   readonly directory: TopicDirectory;
   readonly park: (entry: Entry) => void;
@@ -32,7 +32,7 @@ export interface SuspectLaneOptions {
  * One topic that refused records, apart from the others and in its own order, so that they do not wait for it.
  *
  *   trying ──all written──► recovered (the topic goes back to the common queue)
- *      └────10 s without success, while the brokers answer──► parking ──writable again──► recovered
+ *      └────too long without success, while the brokers answer──► parking ──writable again──► recovered
  *
  * Bounded by the bytes in flight: its entries belong to batches that are not settled.
  */
@@ -141,8 +141,8 @@ export class SuspectLane {
   }
 
   #parkWhenDue(): void {
-    const { topic, logger, mayPark, park, clock } = this.#options;
-    if (this.#mode === "parking" || clock.monotonic() - this.#since < PARK_AFTER_MS) return;
+    const { topic, logger, mayPark, park, clock, parkAfterMs } = this.#options;
+    if (this.#mode === "parking" || clock.monotonic() - this.#since < parkAfterMs) return;
     if (!mayPark) {
       this.#since = clock.monotonic();
       logger.error(

@@ -1,5 +1,5 @@
 import { OffsetTracker } from "./offset-tracker.ts";
-import type { SourceBatch, SourceRecord } from "./ports.ts";
+import type { Membership, SourceBatch, SourceRecord } from "./ports.ts";
 
 /** What one fetch brought, over all its partitions. */
 export interface Fetched {
@@ -18,6 +18,7 @@ export interface Fetched {
  */
 export class Assignment {
   readonly partitions: readonly number[];
+  readonly membership: Membership;
   readonly tracker = new OffsetTracker();
   /** Where to fetch on, per partition; empty until the committed offsets are known. */
   readonly positions = new Map<number, number>();
@@ -30,8 +31,9 @@ export class Assignment {
   /** Bytes fetched and not settled. */
   heldBytes = 0;
 
-  constructor(topic: string, partitions: readonly number[]) {
+  constructor(topic: string, membership: Membership, partitions: readonly number[]) {
     this.#topic = topic;
+    this.membership = membership;
     this.partitions = partitions;
   }
 
@@ -63,7 +65,7 @@ export class Assignment {
       for (const [partition, end] of next.ends) ends.set(partition, end);
     }
     for (const [partition, end] of ends) this.tracker.begin(partition, end);
-    return { topic: this.#topic, records, bytes, ends, revoked: this.ended };
+    return { topic: this.#topic, membership: this.membership, records, bytes, ends, revoked: this.ended };
   }
 
   /** Nothing more is fetched, and what no batch was made of is dropped. @returns the bytes dropped. */

@@ -14,9 +14,16 @@ export interface SourceRecord {
   readonly headers: readonly RecordHeader[];
 }
 
+/** As what this process was a member of the group when it read: work of an older membership is fenced off. */
+export interface Membership {
+  readonly memberId: string;
+  readonly generationId: number;
+}
+
 /** Records read together, in order per partition, and the means to settle them. */
 export interface SourceBatch {
   readonly topic: string;
+  readonly membership: Membership;
   readonly records: readonly SourceRecord[];
   /** Memory they hold, for the in-flight budget. */
   readonly bytes: number;
@@ -56,14 +63,17 @@ export interface OutgoingRecord {
   readonly bytes: number;
 }
 
-/** Writes records; knows nothing of where they come from. */
+/** Writes what batches lead to. */
 export interface Sink {
   /**
    * Resolves when every record is acknowledged by all replicas in sync (or parked, where its topic cannot be written).
-   * Records of one topic and partition are written in the order of the calls. Drops what is not yet sent when `revoked`.
+   * Records of one topic and partition are written in the order of the calls. Drops what is not yet sent when the batch
+   * is revoked. An exactly-once sink moves the batch's offsets in the same transaction.
    * @throws SinkBroken when the outcome is unknown: read again from the committed offsets.
    */
-  write(records: readonly OutgoingRecord[], revoked: AbortSignal): Promise<void>;
+  write(records: readonly OutgoingRecord[], batch: SourceBatch): Promise<void>;
+  /** Once the brokers are there, before anything is read: ends what an earlier process of this instance left open. */
+  prepare(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }
 

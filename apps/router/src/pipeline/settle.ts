@@ -19,7 +19,7 @@ export async function settle(
   now: () => number,
 ): Promise<void> {
   const { batch, outgoing, times, malformed } = routed;
-  if (outgoing.length > 0) await sink.write(outgoing, batch.revoked);
+  await sink.write(outgoing, batch);
   if (batch.revoked.aborted) return;
   source.settled(batch);
   const at = now();
