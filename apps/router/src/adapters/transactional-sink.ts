@@ -5,7 +5,7 @@ import { parkedCopy } from "../domain/outgoing.ts";
 import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
 import { nextRound } from "../domain/produce-round.ts";
 import { createTransactionalProducer, discard, partitionOf, sendRound, TRANSACTION_TIMEOUT_MS } from "./produce.ts";
-import { partitionKey } from "./produce-answer.ts";
+import { MESSAGE_TOO_LARGE, partitionKey } from "./produce-answer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
 import { WriteJob } from "./write-job.ts";
 
@@ -59,6 +59,8 @@ export class TransactionalSink implements Sink {
   });
   /** Topics that cannot be written, since when, and when to look again. */
   readonly #away = new Map<string, { readonly since: number; parked: boolean; lookAt: number }>();
+  /** Topics that refused a record inside a transaction, and since when (milliseconds, monotonic). */
+  readonly #refusing = new Map<string, number>();
   #producer: Producer;
   #waiting: Work[] = [];
   #working: Promise<void> | undefined;
@@ -138,15 +140,26 @@ export class TransactionalSink implements Sink {
       const answer = await sendRound(this.#producer, round, bytes, this.#options.metrics, (messages) =>
         transaction.send({ messages, acks: -1 }),
       );
+      let failed: string | null = null;
       for (const { item, partition } of round) {
         const key = partitionKey(item.record.topic, partition);
-        if (answer.error !== null || !answer.acknowledged.has(key))
-          throw new Error(`${key} was not acknowledged: ${answer.refused.get(key)?.why ?? answer.error}`);
+        const refusal = answer.refused.get(key);
+        if (refusal !== undefined) this.#refused(item.record.topic, refusal.code);
+        if (answer.error !== null || !answer.acknowledged.has(key)) failed ??= key;
       }
+      if (failed !== null)
+        throw new Error(`${failed} was not acknowledged: ${answer.refused.get(failed)?.why ?? answer.error}`);
       queue = queue.slice(taken);
     }
     await this.#addOffsets(transaction, works);
     await transaction.commit();
+    for (const { topic } of records) this.#refusing.delete(topic);
+  }
+
+  /** Remembers since when a topic that looks writable refuses records; one that finds them too large will go on so. */
+  #refused(topic: string, code: number): void {
+    if (this.#options.essential.has(topic) || this.#refusing.has(topic)) return;
+    this.#refusing.set(topic, code === MESSAGE_TOO_LARGE ? 0 : this.#options.clock.monotonic());
   }
 
   /** One after another: the client takes overlapping calls for one and the same. */
@@ -172,10 +185,17 @@ export class TransactionalSink implements Sink {
    * cannot be written; after its bound, its copies go to the parking topic.
    */
   async #writable(works: readonly Work[]): Promise<OutgoingRecord[]> {
-    const { essential, parkedTopic, metrics } = this.#options;
+    const { essential, parkedTopic, parkAfterMs, metrics, clock, logger } = this.#options;
     const topics = new Set(works.flatMap(({ records }) => records.map((record) => record.topic)));
     const parking = new Set<string>();
     for (const topic of topics) {
+      const since = this.#refusing.get(topic);
+      if (since !== undefined && clock.monotonic() - since >= parkAfterMs) {
+        logger.error({ topic }, "the topic refuses a copy: this transaction's are parked");
+        this.#refusing.delete(topic);
+        parking.add(topic);
+        continue;
+      }
       while (!(await this.#isWritable(topic))) {
         if (this.#stopping.signal.aborted || works.some(({ job }) => job.over)) return [];
         if (!essential.has(topic) && this.#away.get(topic)?.parked) {
