@@ -12,15 +12,15 @@ export interface ResolvedTeam {
  * table". An answer is never older than the staleness bound, and never a guess: when nobody can answer, `resolve` waits.
  */
 export interface RoutingTable {
-  /** Starts polling for changes; resolves after the first valid answer, or rejects when `signal` aborts. */
+  /** Starts polling for changes; resolves once Redis or the manager answers, or rejects when `signal` aborts. */
   start(signal?: AbortSignal): Promise<void>;
   stop(): Promise<void>;
   /**
-   * Resolves all teams of a batch with at most one round trip each to Redis and, if needed, the manager. A team unknown
-   * to the manager has null. Waits (back-pressure) while neither Redis nor the manager answers.
+   * Resolves all teams of a batch with one round trip each to Redis and, if needed, the manager (a second one for
+   * plugins that no team named before). A team unknown to the manager has null. Waits (back-pressure) while neither Redis nor the manager answers.
    * @throws the signal's reason when aborted.
    */
   resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
-  /** Seconds since L1 was last known to be current; Infinity before the first answer. */
+  /** Seconds since Redis (or, while it cannot, the manager) last told what is current; Infinity before the first answer. */
   stalenessSeconds(): number;
 }

@@ -29,7 +29,7 @@ export class TestPublisher {
   readonly #namespace: string;
 
   constructor(url: string, namespace: string) {
-    this.redis = new Redis(url, { maxRetriesPerRequest: null });
+    this.redis = new Redis(url, { maxRetriesPerRequest: null, commandTimeout: 5_000 });
     this.redis.on("error", () => undefined);
     this.#namespace = namespace;
   }
@@ -82,7 +82,7 @@ export class TestPublisher {
     };
   };
 
-  /** Removes its keys and its connection. */
+  /** Removes its keys, if Redis is still there, and its connection. */
   async close(): Promise<void> {
     const { keys } = this;
     const all = [
@@ -92,7 +92,7 @@ export class TestPublisher {
       ...[...this.teams.keys()].map(keys.team),
       ...[...this.plugins.keys()].map(keys.plugin),
     ];
-    if (this.redis.status === "ready") await this.redis.del(...all);
+    if (this.redis.status === "ready") await this.redis.del(...all).catch(() => undefined);
     this.redis.disconnect();
   }
 }

@@ -19,7 +19,7 @@ export interface PollAnswer extends Position {
   readonly changes: readonly Change[];
 }
 
-export interface Change {
+interface Change {
   readonly seq: number;
   readonly key: string;
   /** JSON. */
