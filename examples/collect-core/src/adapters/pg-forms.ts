@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Pool } from "pg";
-import type { Form, FormBody, FormSummary, Question } from "../domain/form.ts";
+import { type Form, type FormBody, type FormSummary, loadedForm, type Question } from "../domain/form.ts";
 import type { Forms, PageRequest } from "../domain/ports.ts";
 import type { Page } from "../domain/response.ts";
 import { pageOf } from "./database.ts";
@@ -43,15 +43,8 @@ export class PgForms implements Forms {
     const row = rows[0];
     if (row === undefined) return null;
     if (row.questions === null && known !== undefined) return known;
-    const questions = row.questions ?? [];
-    const form: Form = {
-      id,
-      team: row.team,
-      title: row.title,
-      questions,
-      version: row.version,
-      questionsById: new Map(questions.map((question) => [question.id, question])),
-    };
+    const { team, title, version, questions } = row;
+    const form = loadedForm(id, version, { team, title, questions: questions ?? [] });
     this.#known.set(id, form);
     return form;
   }

@@ -55,6 +55,15 @@ export interface Form extends FormBody {
   /** Grows with every change. */
   readonly version: number;
   readonly questionsById: ReadonlyMap<string, Question>;
+  /** Ids of the questions that must be answered. */
+  readonly required: readonly string[];
+}
+
+/** A form as it is kept in memory: with what every submission asks of it worked out once. */
+export function loadedForm(id: string, version: number, body: FormBody): Form {
+  const questionsById = new Map(body.questions.map((question) => [question.id, question]));
+  const required = body.questions.filter((question) => question.required === true).map((question) => question.id);
+  return { id, version, ...body, questionsById, required };
 }
 
 /** A form without its questions. */

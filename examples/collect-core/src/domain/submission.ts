@@ -9,9 +9,15 @@ export const collectorSchema = z
   .max(200)
   .refine((value) => !value.includes("\0"), "must not contain a NUL character");
 
+/** An object, looked at as a whole: answerProblems looks at a thousand answers one by one, and once is enough. */
+const answers = z.custom<Record<string, unknown>>(
+  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+  "must be an object of question id and answer",
+);
+
 /** `POST /forms/:id/submit`. */
 export const submissionSchema = z.strictObject({
-  answers: z.record(z.string(), z.unknown()),
+  answers,
   collector: collectorSchema.nullable().default(null),
 });
 export type Submission = z.output<typeof submissionSchema>;
@@ -32,13 +38,13 @@ export const idempotencyKeySchema = z
 /** Everything wrong with the answers to a form, with JSON pointers into the submission. */
 export function answerProblems(form: Form, answers: Submission["answers"]): ProblemItem[] {
   const problems: ProblemItem[] = [];
-  for (const [id, value] of Object.entries(answers)) {
+  for (const id of Object.keys(answers)) {
     const question = form.questionsById.get(id);
-    const message = question === undefined ? "the form has no such question" : answerProblem(question, value);
+    const message = question === undefined ? "the form has no such question" : answerProblem(question, answers[id]);
     if (message !== null) problems.push({ path: `/answers/${escapePointer(id)}`, message });
   }
-  for (const { id, required } of form.questions) {
-    if (required === true && isUnanswered(answers[id])) {
+  for (const id of form.required) {
+    if (isUnanswered(answers[id])) {
       problems.push({ path: `/answers/${escapePointer(id)}`, message: "is required" });
     }
   }

@@ -1,13 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { decodeEvent, Failure } from "@plugboard/contract";
 import fc from "fast-check";
-import { type Form, formBodySchema } from "../../src/domain/form.ts";
+import { type Form, formBodySchema, loadedForm } from "../../src/domain/form.ts";
 import { eventRecord } from "../../src/domain/outbox-event.ts";
 import { answerProblems, eventData } from "../../src/domain/submission.ts";
 
 function formOf(questions: object[]): Form {
-  const body = formBodySchema.parse({ team: "team-1", title: "t", questions });
-  return { id: "f", version: 1, ...body, questionsById: new Map(body.questions.map((item) => [item.id, item])) };
+  return loadedForm("f", 1, formBodySchema.parse({ team: "team-1", title: "t", questions }));
 }
 
 describe("answerProblems", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { type Form, formBodySchema } from "../../src/domain/form.ts";
+import { formBodySchema, loadedForm } from "../../src/domain/form.ts";
 import { correctedAnswers, questionRows } from "../../src/http/correction-form.ts";
 
 const body = formBodySchema.parse({
@@ -7,12 +7,7 @@ const body = formBodySchema.parse({
   title: "t",
   questions: [{ id: "n", type: "number" }, { id: "free" }, { id: "flag", type: "boolean" }, { id: "list" }],
 });
-const form: Form = {
-  id: "f",
-  version: 1,
-  ...body,
-  questionsById: new Map(body.questions.map((item) => [item.id, item])),
-};
+const form = loadedForm("f", 1, body);
 
 describe("correctedAnswers", () => {
   const answers = { n: 5, free: 7, flag: true, list: [1, 2] };
