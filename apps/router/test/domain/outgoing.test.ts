@@ -22,17 +22,15 @@ const headers = fc.array(
     nullable,
   ),
 );
-const record = fc
-  .record({ key: nullable, value: nullable, headers })
-  .map(
-    (parts): SourceRecord => ({
-      ...parts,
-      partition: 2,
-      offset: 7,
-      timestampMs: 1,
-      headers: parts.headers as RecordHeader[],
-    }),
-  );
+const record = fc.record({ key: nullable, value: nullable, headers }).map(
+  (parts): SourceRecord => ({
+    ...parts,
+    partition: 2,
+    offset: 7,
+    timestampMs: 1,
+    headers: parts.headers as RecordHeader[],
+  }),
+);
 
 describe("outgoing records", () => {
   test("a copy has key and value by reference and every header as read, in order, before the added ones", () => {

@@ -1,0 +1,122 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { type RedisServer, type ServiceProcess, startProcess, startRedis } from "@plugboard/stack";
+import { ManagerStub } from "./manager-stub.ts";
+import { binaryEvent, header, Installation, type ReadRecord, until } from "./router-harness.ts";
+
+describe("routers as processes, with the real routing table", () => {
+  const manager = new ManagerStub();
+  let managerUrl: string;
+  let redis: RedisServer;
+  let at: Installation;
+  let processes: ServiceProcess[] = [];
+  beforeAll(async () => {
+    redis = await startRedis();
+    managerUrl = await manager.start();
+    manager.enable("team-1", ["sheets"]);
+  });
+  afterAll(async () => {
+    await manager.stop();
+    await redis.stop();
+  });
+  beforeEach(async () => {
+    at = await new Installation().open(["sheets"], { partitions: 6 });
+    await manager.publish(redis.url, at.name);
+  });
+  afterEach(async () => {
+    await Promise.all(processes.map((process) => process.kill("SIGKILL")));
+    processes = [];
+    await at.close();
+  });
+
+  async function start(overrides: Record<string, string> = {}): Promise<ServiceProcess> {
+    const env = at.environment({
+      REDIS_URL: redis.url,
+      MANAGER_URL: managerUrl,
+      PLUGBOARD_NAMESPACE: at.name,
+      LOG_LEVEL: "info",
+      ...overrides,
+    });
+    const process = await startProcess({ entry: "apps/router/src/main.ts", env, name: "router" });
+    processes.push(process);
+    await process.waitForLog(/partitions assigned/, 30_000);
+    return process;
+  }
+
+  /** Sends all the while that `disturb` runs, then waits until everything is routed. */
+  async function sendWhile(disturb: () => Promise<void>): Promise<{ sent: number; copies: ReadRecord[] }> {
+    let sent = 0;
+    let sending = true;
+    const sender = (async () => {
+      while (sending) {
+        const keys = Array.from({ length: 50 }, (_, index) => sent + index);
+        await at.send(keys.map((n) => binaryEvent("team-1", { id: `e-${n}`, key: `key-${n % 23}`, revision: n + 1 })));
+        sent += keys.length;
+      }
+    })();
+    await until("some are routed", async () => (await countOf(at.topicOf("sheets"))) > 200);
+    await disturb();
+    const before = await countOf(at.topicOf("sheets"));
+    await until("more are routed", async () => (await countOf(at.topicOf("sheets"))) > before + 200);
+    sending = false;
+    await sender;
+    await at.drained();
+    const all = (records: readonly ReadRecord[]) =>
+      new Set(records.map((record) => header(record, "ce_id"))).size >= sent;
+    return { sent, copies: await at.read(at.topicOf("sheets"), all) };
+  }
+
+  async function countOf(topic: string): Promise<number> {
+    return (await at.admin.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0);
+  }
+
+  test("Redis flushed, killed and back mid-stream: everything is routed, once", async () => {
+    const router = await start();
+    const callsBefore = manager.calls;
+    const { sent, copies } = await sendWhile(async () => {
+      await manager.flush(redis.url);
+      await until("the manager is asked", () => manager.calls > callsBefore);
+      await redis.kill();
+      const afterKill = manager.calls;
+      await until("the manager is asked again", () => manager.calls > afterKill);
+      await redis.start();
+      await manager.publish(redis.url, at.name);
+    });
+    expect(copies).toHaveLength(sent);
+    await router.kill();
+    expect(await router.exited).toBe(0);
+    expect(router.logs()).toMatch(/draining/);
+  });
+
+  test("kill -9 of one of two loses nothing, and its partitions move on", async () => {
+    const first = await start();
+    await start();
+    const { sent, copies } = await sendWhile(() => first.kill("SIGKILL"));
+    expect(new Set(copies.map((copy) => header(copy, "ce_id"))).size).toBe(sent);
+  });
+
+  test("exactly once: kill -9 in the middle and a start under the same id double nothing", async () => {
+    const settings = { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "one" };
+    let router = await start(settings);
+    const { sent, copies } = await sendWhile(async () => {
+      for (let round = 0; round < 3; round += 1) {
+        await router.kill("SIGKILL");
+        router = await start(settings);
+        const before = await countOf(at.topicOf("sheets"));
+        await until("it routes", async () => (await countOf(at.topicOf("sheets"))) > before + 50);
+      }
+    });
+    expect(new Set(copies.map((copy) => header(copy, "ce_id"))).size).toBe(sent);
+    expect(copies).toHaveLength(sent);
+  });
+
+  test("settings that are wrong are all named at once, and the process leaves with 1", async () => {
+    const process = await startProcess({
+      entry: "apps/router/src/main.ts",
+      env: { PORT: "x", KAFKA_BROKERS: "nowhere", REDIS_URL: "http://x", ROUTER_DELIVERY: "twice" },
+      name: "router",
+    });
+    expect(await process.exited).toBe(1);
+    for (const name of ["PORT", "KAFKA_BROKERS", "REDIS_URL", "ROUTER_DELIVERY", "MANAGER_TOKEN"])
+      expect(process.logs()).toContain(name);
+  });
+});
