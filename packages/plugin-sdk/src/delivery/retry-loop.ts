@@ -32,6 +32,8 @@ export interface RetryLoopParts {
 const POLL_MS = 500;
 /** Entries taken and not finished, per process. */
 const TAKEN_MAX = 64;
+/** Of them, of one team: one whose handlers all hang leaves room for others. */
+const TAKEN_OF_TEAM_MAX = 16;
 /** Delay before a dead letter that could not be written is tried again: for ever, for the entry keeps the record. */
 const DEAD_LETTER_DELAY_MS = 5_000;
 /** Entries in the table, of all instances, beyond which no new record is taken from the topic: at 10 KB, 10 GB. */
@@ -45,7 +47,7 @@ export class RetryLoop implements Component {
   full = false;
   readonly #parts: RetryLoopParts;
   readonly #log: SparseLog;
-  readonly #active = new Set<Promise<void>>();
+  readonly #active = new Map<Promise<void>, string>();
   #wake: () => void = () => {};
   #woken = false;
   #work: Promise<void> = Promise.resolve();
@@ -69,7 +71,7 @@ export class RetryLoop implements Component {
 
   async stop(): Promise<void> {
     await this.#work;
-    await Promise.all(this.#active);
+    await Promise.all(this.#active.keys());
   }
 
   async #run(): Promise<void> {
@@ -80,7 +82,8 @@ export class RetryLoop implements Component {
       try {
         await this.#count();
         const room = TAKEN_MAX - this.#active.size;
-        const entries = room > 0 ? await retries.take(room, leaseMs, instance) : [];
+        const entries =
+          room > 0 ? await retries.take(Math.min(room, TAKEN_OF_TEAM_MAX), leaseMs, instance, this.#busyTeams()) : [];
         taken = entries.length;
         for (const entry of entries) this.#begin(entry);
       } catch (error) {
@@ -116,7 +119,13 @@ export class RetryLoop implements Component {
         this.#active.delete(work);
         this.kick();
       });
-    this.#active.add(work);
+    this.#active.set(work, entry.team);
+  }
+
+  #busyTeams(): string[] {
+    const counts = new Map<string, number>();
+    for (const team of this.#active.values()) counts.set(team, (counts.get(team) ?? 0) + 1);
+    return [...counts].filter(([, count]) => count >= TAKEN_OF_TEAM_MAX).map(([team]) => team);
   }
 
   async #handle(entry: TakenEntry): Promise<void> {

@@ -26,6 +26,7 @@ export type WaitingFor = "retry" | "settings" | "order" | "busy" | "table" | "dr
 export interface TakenEntry {
   readonly seq: string;
   readonly deliveryId: string;
+  readonly team: string;
   readonly record: RecordCopy;
   readonly verdict: Verdict | null;
   readonly history: readonly FailedAttempt[];
@@ -51,6 +52,7 @@ const HISTORY_ENTRIES_MAX = 20;
 interface EntryRow {
   readonly seq: string;
   readonly delivery_id: string;
+  readonly team: string;
   readonly record_key: Buffer | null;
   readonly record_value: Buffer | null;
   readonly record_headers: [string, string][];
@@ -107,8 +109,9 @@ export class RetryStore {
   /**
    * Takes due entries for `leaseMs`, in turns over the teams, so that a team with a long queue does not delay another.
    * An earlier entry of the same key goes first. Rows another instance is taking are skipped.
+   * @param without teams that have enough under way here.
    */
-  async take(limit: number, leaseMs: number, instance: string): Promise<TakenEntry[]> {
+  async take(limit: number, leaseMs: number, instance: string, without: readonly string[]): Promise<TakenEntry[]> {
     const { rows } = await this.#pool.query<EntryRow>({
       name: "take",
       text: `WITH RECURSIVE teams AS (
@@ -125,16 +128,16 @@ export class RetryStore {
                            AND e.verdict IS NULL
                            AND (e.revision IS NULL OR r.revision IS NULL OR e.revision = r.revision)))
                        ORDER BY r.due_at, r.seq LIMIT $1) w
-               ) c WHERE t.team IS NOT NULL ORDER BY c.turn, c.due_at LIMIT $1
+               ) c WHERE t.team IS NOT NULL AND t.team <> ALL($4) ORDER BY c.turn, c.due_at LIMIT $1
              ), locked AS (
                SELECT r.seq FROM retries r WHERE r.seq IN (SELECT seq FROM candidates) AND r.due_at <= now()
                FOR UPDATE SKIP LOCKED
              )
              UPDATE retries r SET due_at = now() + $2 * interval '1 ms', taken_by = $3
              FROM locked WHERE r.seq = locked.seq
-             RETURNING r.seq, r.delivery_id, r.record_key, r.record_value, r.record_headers, r.origin, r.verdict,
+             RETURNING r.seq, r.delivery_id, r.team, r.record_key, r.record_value, r.record_headers, r.origin, r.verdict,
                r.history, r.waiting_for, r.stored_at`,
-      values: [limit, leaseMs, instance],
+      values: [limit, leaseMs, instance, without],
     });
     return rows.map(asEntry);
   }
@@ -188,6 +191,7 @@ function asEntry(row: EntryRow): TakenEntry {
   return {
     seq: row.seq,
     deliveryId: row.delivery_id,
+    team: row.team,
     record: {
       key: row.record_key,
       value: row.record_value,

@@ -22,8 +22,11 @@ export interface TestEvent {
 /** Everything a plugin under test stands on, of its own: topics, database, manager. */
 export type PluginStage = Awaited<ReturnType<typeof openStage>>;
 
-/** @param plugin the id of the plugin under test. */
-export async function openStage(plugin: string) {
+/**
+ * @param plugin the id of the plugin under test.
+ * @param partitions of its live topic.
+ */
+export async function openStage(plugin: string, partitions = 1) {
   const { kafkaBrokers } = testEnvironment();
   const prefix = `${uniqueName("sdk")}.`;
   const topics = { ...pluginTopics(plugin, prefix), deliveries: `${prefix}deliveries`, commands: `${prefix}commands` };
@@ -39,10 +42,11 @@ export async function openStage(plugin: string) {
   const producer = kafka.producer();
   await Promise.all([admin.connect(), producer.connect()]);
   const spec = { partitions: 1, replicationFactor: 1, retentionMs: 3_600_000 };
-  await ensureTopics(
-    admin,
-    [topics.live, topics.deliveries, topics.commands].map((topic) => ({ topic, ...spec })),
-  );
+  await ensureTopics(admin, [
+    { topic: topics.live, ...spec, partitions },
+    { topic: topics.deliveries, ...spec },
+    { topic: topics.commands, ...spec },
+  ]);
   const running: RunningPlugin[] = [];
   let events = 0;
 
@@ -157,9 +161,11 @@ export async function openStage(plugin: string) {
     /** Waits until every record of the plugin's topic is committed. */
     async committed(): Promise<void> {
       await waitUntil("all offsets are committed", WAIT_MS, async () => {
-        const [end] = await admin.fetchTopicOffsets(topics.live);
+        const ends = await admin.fetchTopicOffsets(topics.live);
         const [group] = await admin.fetchOffsets({ groupId: `${prefix}group`, topics: [topics.live] });
-        return group?.partitions[0]?.offset === end?.high ? true : undefined;
+        const committed = new Map(group?.partitions.map(({ partition, offset }) => [partition, offset]));
+        const all = ends.every(({ partition, high }) => high === "0" || committed.get(partition) === high);
+        return all ? true : undefined;
       });
     },
     async close(): Promise<void> {
