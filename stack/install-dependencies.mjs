@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,6 +11,8 @@ const LOCK = join(ROOT, ".plugboard", "install.lock");
 /** A first install over a slow line takes minutes; another process waits that long for it. */
 const LOCK_WAIT_MS_MAX = 15 * 60_000;
 const LOCK_POLL_MS = 200;
+/** Longest between the making of the lock and its owner's number in it. */
+const NUMBER_MS_MAX = 10_000;
 
 /**
  * Installs what the lock file names and generates the database client, each only when its inputs changed since the
@@ -135,7 +137,10 @@ function isGone(owner) {
     process.kill(Number(readFileSync(owner, "utf8")), 0);
     return false;
   } catch (error) {
-    return error.code === "ESRCH";
+    if (error.code === "ESRCH") return true;
+    // Its owner has written no number: it is doing so at this moment, or never will.
+    const { mtimeMs } = statSync(LOCK, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    return error.code === "ENOENT" && Date.now() - mtimeMs > NUMBER_MS_MAX;
   }
 }
 
