@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import pLimit from "p-limit";
 import pRetry from "p-retry";
 import { CallFailed, callJson } from "./json-client.ts";
-import { type Answers, type DemoTeam, submissionOf } from "./scenario.ts";
+import { type Answers, type DemoTeam, PHONE_QUESTION, submissionOf } from "./scenario.ts";
 
 /** Submissions under way at once. */
 const CONCURRENT_SUBMITS_MAX = 16;
@@ -22,7 +22,11 @@ export async function ensureForms(
 ): Promise<void> {
   for (const { team, form } of teams) {
     await callJson("PUT", `${coreUrl}/forms/${form.id}`, {
-      body: { team, title: form.title, questions: questions.map((id) => ({ id, title: id })) },
+      body: {
+        team,
+        title: form.title,
+        questions: questions.map((id) => ({ id, type: id === PHONE_QUESTION ? "text" : "number" })),
+      },
     });
   }
 }

@@ -1,6 +1,9 @@
 /** Longest any call of the demo waits for an answer, milliseconds. */
 const CALL_DEADLINE_MS = 30_000;
 
+/** How much of a refusal is shown: a problem document may list a thousand problems. */
+const DETAIL_CHARS_MAX = 700;
+
 /** An answer that was not 2xx; `status` 0 when there was none. */
 export class CallFailed extends Error {
   readonly status: number;
@@ -35,7 +38,7 @@ export async function callJson<T>(
   } catch (error) {
     throw new CallFailed(what, 0, causeOf(error));
   }
-  if (!response.ok) throw new CallFailed(what, response.status, text.slice(0, 2_000));
+  if (!response.ok) throw new CallFailed(what, response.status, text.slice(0, DETAIL_CHARS_MAX));
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 

@@ -25,7 +25,7 @@ export interface DemoTeam {
 /** What the emulated vendors handed out. */
 export interface VendorAccounts {
   /** JSON key of a Google service account. */
-  readonly serviceAccountKey: string;
+  readonly serviceAccount: string;
   /** A spreadsheet, shared with that account, per team. */
   readonly spreadsheets: Readonly<Record<string, string>>;
   readonly twilio: { readonly accountSid: string; readonly authToken: string; readonly from: string };
@@ -62,7 +62,7 @@ export function demoTeams(accounts: VendorAccounts): DemoTeam[] {
   const sheet = (team: string): TeamPlugin => ({
     plugin: "google-sheets",
     enablement: { enabled: true, filter: null },
-    settings: { spreadsheetId: accounts.spreadsheets[team], serviceAccountKey: accounts.serviceAccountKey },
+    settings: { spreadsheetId: accounts.spreadsheets[team], serviceAccount: accounts.serviceAccount },
     wants: everyResponse,
   });
   const text = (template: string): TeamPlugin["settings"] => ({
@@ -98,7 +98,7 @@ export function demoTeams(accounts: VendorAccounts): DemoTeam[] {
           plugin: "sms",
           enablement: { enabled: true, filter: null },
           settings: text(
-            "Thank you for your answers on {{ answers.dt_kcal | round }} kcal a day. Ref {{ event.response }}",
+            "Thank you for your answers on {{ answers.dt_kcal | round }} kcal a day. Ref {{ response.id }}",
           ),
           wants: everyResponse,
         },
@@ -119,7 +119,7 @@ export function demoTeams(accounts: VendorAccounts): DemoTeam[] {
         {
           plugin: "sms",
           enablement: { enabled: true, filter: "answers.ever_smoked == 1" },
-          settings: text("Help with quitting is free: reply HELP. Ref {{ event.response }}"),
+          settings: text("Help with quitting is free: reply HELP. Ref {{ response.id }}"),
           wants: (answers) => answers.ever_smoked === 1,
         },
       ],

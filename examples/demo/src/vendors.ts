@@ -46,7 +46,7 @@ export function accountsAt({ google, twilio }: Vendors): VendorAccounts {
   for (const [team, id] of Object.entries(SPREADSHEETS)) google.createSpreadsheet({ id, title: team, shared: true });
   const { accountSid, authToken, from } = twilio;
   return {
-    serviceAccountKey: JSON.stringify(google.serviceAccount),
+    serviceAccount: JSON.stringify(google.serviceAccount),
     spreadsheets: SPREADSHEETS,
     twilio: { accountSid, authToken, from },
   };

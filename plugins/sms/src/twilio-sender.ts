@@ -1,4 +1,4 @@
-import twilio, { RequestClient, RestException } from "twilio";
+import twilio from "twilio";
 
 /** What became of one call to Twilio. */
 type SendResult =
@@ -38,7 +38,7 @@ class TooManyRequests extends Error {
  * Twilio's HTTP client, with another host if one is given, no idle connections kept (a reset of one could not be told
  * from a lost answer), and `Retry-After` read.
  */
-class DirectedClient extends RequestClient {
+class DirectedClient extends twilio.RequestClient {
   readonly #baseUrl: string | undefined;
 
   constructor(baseUrl: string | undefined) {
@@ -47,7 +47,7 @@ class DirectedClient extends RequestClient {
   }
 
   // The client's own option type is not exported: what came in goes on, with another address.
-  override async request<Body>(options: Parameters<RequestClient["request"]>[0]) {
+  override async request<Body>(options: Parameters<twilio.RequestClient["request"]>[0]) {
     const { pathname, search } = new URL(options.uri);
     const uri = this.#baseUrl === undefined ? options.uri : new URL(pathname + search, this.#baseUrl).href;
     const response = await super.request<Body>({ ...options, uri } as never);
@@ -79,7 +79,7 @@ function resultOf(error: unknown): SendResult {
       ...(error.afterMs === undefined ? {} : { afterMs: error.afterMs }),
     };
   }
-  if (error instanceof RestException) {
+  if (error instanceof twilio.RestException) {
     const said = `Twilio ${error.code ?? error.status}: ${error.message}`;
     if (error.status >= 400 && error.status < 500 && error.status !== 408) {
       return { kind: "refused", reason: `${said}${adviceFor(error.code)}` };
