@@ -26,10 +26,10 @@ import { ManagerClient } from "./registration/manager-client.ts";
 import { rebuildSettings } from "./registration/rebuild-settings.ts";
 import { Registrar } from "./registration/registrar.ts";
 import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/registration-body.ts";
-import { loadPluginSettings } from "./settings/env-settings.ts";
+import { loadPluginSettings, type PluginSettings } from "./settings/env-settings.ts";
 import { loadPrivateKey } from "./settings/private-key.ts";
 import { TeamSettings } from "./settings/team-settings.ts";
-import { connectDatabase } from "./store/connect-database.ts";
+import { connectDatabase, type PluginDatabase } from "./store/connect-database.ts";
 import { migrate } from "./store/migrate.ts";
 import { RetryStore } from "./store/retry-store.ts";
 import { SettingsStore } from "./store/settings-store.ts";
@@ -54,113 +54,11 @@ export async function composePlugin<Schema extends z.ZodObject>(
   definition: PluginDefinition<Schema>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<ComposedPlugin> {
-  const plugin = pluginIdSchema.parse(definition.metadata.id);
-  const settings = loadPluginSettings(plugin, environment);
-  const logger = createLogger(plugin, settings.LOG_LEVEL);
-  const key = hasSecrets(jsonSchemaOf(definition.settings))
-    ? await loadPrivateKey({
-        plugin,
-        given: settings.PLUGIN_PRIVATE_KEY,
-        directory: settings.PLUGIN_KEYS_DIR,
-        production: settings.NODE_ENV === "production",
-      })
-    : null;
-  const registration = (port: number) =>
-    registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, key?.publicJwk ?? null);
-  // An author's mistake shows before anything is connected.
-  registration(settings.PORT);
-
-  const database = await connectDatabase(settings.DATABASE_URL, plugin, logger);
-  try {
-    await migrate(database.sdk, database.schema, definition.migrations ?? []);
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
-
-  const drain = new Drain(settings.PLUGIN_DRAIN_MS);
-  const registry = createRegistry(plugin);
-  const metrics = createSdkMetrics(registry);
-  const kafka = createKafkaClient(`plugboard-${plugin}`, settings, logger);
-  const producer = kafka.producer();
-  const admin = kafka.admin();
-  const instance = `i-${randomBytes(8).toString("hex")}`;
-  const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
-  const contexts: ContextParts = {
-    logger,
-    db: database.handlers,
-    flag: (team: string, event: EventAttributes, flags: readonly Flag[]) =>
-      sendFlags({ plugin, topic: settings.CORE_COMMANDS_TOPIC, producer, clock: systemClock }, team, event, flags),
-  };
-  const retries = new RetryStore(database.sdk);
-  const teamSettings = new TeamSettings({
-    schema: definition.settings,
-    store: new SettingsStore(database.sdk),
-    key,
-    check: settingsCheck(definition, contexts, drain.stopping),
-    onApplied: (team) => {
-      if (delivery === null) return;
-      const { loop } = delivery;
-      wakeTeam({ plugin, retries, table, kick: () => loop.kick() }, team, drain.draining).catch((error: Error) => {
-        // What waits is due by itself before long; this only makes it sooner.
-        logger.debug({ team, reason: error.message }, "kept deliveries not woken");
-      });
-    },
-  });
-  const table = createRoutingTable({
-    redis: settings.REDIS_URL === undefined ? null : routingRedis(settings.REDIS_URL),
-    namespace: settings.PLUGBOARD_NAMESPACE,
-    fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
-    registry,
-    logger,
-  });
-  let webhookSecret: string | null = null;
-  const registrar = new Registrar({
-    manager,
-    body: () => registration(server.port),
-    instance,
-    clock: systemClock,
-    logger,
-    onRegistered: (answer) => {
-      webhookSecret = answer.webhookSecret;
-      restoreSettings(manager, (request) => teamSettings.restore(request), logger, drain.draining);
-    },
-  });
-  const delivery =
-    definition.onEvent === undefined
-      ? null
-      : deliveryComponents({
-          definition,
-          settings,
-          instance,
-          database,
-          retries,
-          teamSettings,
-          table,
-          kafka,
-          producer,
-          admin,
-          contexts,
-          metrics,
-          drain,
-          logger,
-        });
-  const checks = healthChecks({ registrar, consumer: delivery?.consumer ?? null, database, table });
-  const server = new HttpServer(
-    pluginApp({
-      definition,
-      registration: () => registration(server.port),
-      settings: teamSettings,
-      secret: { current: () => webhookSecret },
-      contexts,
-      logger,
-      checks,
-      registry,
-      flatSource: settings.EVENT_SOURCE,
-      stopping: drain.stopping,
-    }),
-    settings.PORT,
-  );
+  const ground = await layGround(definition, environment);
+  const { settings, logger, database, drain, table, producer, admin } = ground;
+  const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
+  if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
+  const { server, registrar } = composeSurface(definition, ground, delivery?.consumer ?? null);
   const connections: Component = {
     name: "kafka",
     start: () => connectPolicy().execute(async () => void (await Promise.all([producer.connect(), admin.connect()]))),
@@ -187,6 +85,143 @@ export async function composePlugin<Schema extends z.ZodObject>(
     port: () => server.port,
     ready: (signal) => untilReady(problem, signal),
   };
+}
+
+/** What both sides of a plugin, HTTP and deliveries, stand on. */
+async function layGround<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+  environment: Readonly<Record<string, string | undefined>>,
+) {
+  const plugin = pluginIdSchema.parse(definition.metadata.id);
+  const settings = loadPluginSettings(plugin, environment);
+  const logger = createLogger(plugin, settings.LOG_LEVEL);
+  const key = await keyOf(definition, settings);
+  const registration = (port: number) =>
+    registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, key?.publicJwk ?? null);
+  // An author's mistake shows before anything is connected.
+  registration(settings.PORT);
+  const database = await migratedDatabase(definition, settings, logger);
+  const drain = new Drain(settings.PLUGIN_DRAIN_MS);
+  const registry = createRegistry(plugin);
+  const kafka = createKafkaClient(`plugboard-${plugin}`, settings, logger);
+  const producer = kafka.producer();
+  const contexts: ContextParts = {
+    logger,
+    db: database.handlers,
+    flag: (team: string, event: EventAttributes, flags: readonly Flag[]) =>
+      sendFlags({ plugin, topic: settings.CORE_COMMANDS_TOPIC, producer, clock: systemClock }, team, event, flags),
+  };
+  /** Called with each team whose settings came into force. */
+  const applied = new Set<(team: string) => void>();
+  const teamSettings = new TeamSettings({
+    schema: definition.settings,
+    store: new SettingsStore(database.sdk),
+    key,
+    check: settingsCheck(definition, contexts, drain.stopping),
+    onApplied: (team) => {
+      for (const listener of applied) listener(team);
+    },
+  });
+  const table = createRoutingTable({
+    redis: settings.REDIS_URL === undefined ? null : routingRedis(settings.REDIS_URL),
+    namespace: settings.PLUGBOARD_NAMESPACE,
+    fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
+    registry,
+    logger,
+  });
+  return {
+    plugin,
+    settings,
+    logger,
+    registration,
+    database,
+    drain,
+    registry,
+    metrics: createSdkMetrics(registry),
+    kafka,
+    producer,
+    admin: kafka.admin(),
+    instance: `i-${randomBytes(8).toString("hex")}`,
+    contexts,
+    retries: new RetryStore(database.sdk),
+    applied,
+    teamSettings,
+    table,
+  };
+}
+
+type Ground<Schema extends z.ZodObject> = Awaited<ReturnType<typeof layGround<Schema>>>;
+
+/** What the manager sees: the HTTP surface, and the registration that leads there. */
+function composeSurface<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+  ground: Ground<Schema>,
+  consumer: { readonly problem: string | null } | null,
+) {
+  const { plugin, settings, logger, registration, database, drain, registry, contexts, teamSettings, table } = ground;
+  const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
+  let webhookSecret: string | null = null;
+  const registrar = new Registrar({
+    manager,
+    body: () => registration(server.port),
+    instance: ground.instance,
+    clock: systemClock,
+    logger,
+    onRegistered: (answer) => {
+      webhookSecret = answer.webhookSecret;
+      restoreSettings(manager, (request) => teamSettings.restore(request), logger, drain.draining);
+    },
+  });
+  const server = new HttpServer(
+    pluginApp({
+      definition,
+      registration: () => registration(server.port),
+      settings: teamSettings,
+      secret: { current: () => webhookSecret },
+      contexts,
+      logger,
+      checks: healthChecks({ registrar, consumer, database, table }),
+      registry,
+      flatSource: settings.EVENT_SOURCE,
+      stopping: drain.stopping,
+    }),
+    settings.PORT,
+  );
+  return { server, registrar };
+}
+
+/** The plugin's key, for one whose settings have secrets. */
+async function keyOf<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, settings: PluginSettings) {
+  if (!hasSecrets(jsonSchemaOf(definition.settings))) return null;
+  return await loadPrivateKey({
+    plugin: definition.metadata.id,
+    given: settings.PLUGIN_PRIVATE_KEY,
+    directory: settings.PLUGIN_KEYS_DIR,
+    production: settings.NODE_ENV === "production",
+  });
+}
+
+async function migratedDatabase<Schema extends z.ZodObject>(
+  definition: PluginDefinition<Schema>,
+  settings: PluginSettings,
+  logger: Logger,
+): Promise<PluginDatabase> {
+  const database = await connectDatabase(settings.DATABASE_URL, definition.metadata.id, logger);
+  try {
+    await migrate(database.sdk, database.schema, definition.migrations ?? []);
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+function wake<Schema extends z.ZodObject>(ground: Ground<Schema>, loop: { kick(): void }, team: string): void {
+  const { plugin, retries, table, drain, logger } = ground;
+  wakeTeam({ plugin, retries, table, kick: () => loop.kick() }, team, drain.draining).catch((error: Error) => {
+    // What waits is due by itself before long; this only makes it sooner.
+    logger.debug({ team, reason: error.message }, "kept deliveries not woken");
+  });
 }
 
 function connectPolicy() {
