@@ -8,6 +8,8 @@ export interface Fault {
   readonly retryAfterS?: number;
   /** The request has its effect, then the connection breaks before the answer. */
   readonly loseAnswer?: true;
+  /** The request has its effect at once, its answer comes this much later, milliseconds. */
+  readonly answerLatencyMs?: number;
   /** Which requests it may hit; unless said, all but those for an access token (`POST /token`). */
   readonly match?: (request: Request) => boolean;
 }
@@ -44,6 +46,15 @@ export class FaultPlan {
       if (fault?.loseAnswer) {
         response.json = () => {
           request.socket.destroy();
+          return response;
+        };
+      }
+      const { answerLatencyMs } = fault ?? {};
+      if (answerLatencyMs !== undefined) {
+        const json = response.json.bind(response);
+        response.json = (body) => {
+          const timer = setTimeout(() => json(body), answerLatencyMs);
+          request.socket.once("close", () => clearTimeout(timer));
           return response;
         };
       }

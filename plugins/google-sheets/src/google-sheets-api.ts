@@ -15,9 +15,9 @@ export interface SheetsApi {
 export type OpenSheetsApi = (account: ServiceAccount) => SheetsApi;
 
 const SCOPES = ["https://www.googleapis.com/auth/spreadsheets"];
-const READ_DEADLINE_MS = 15_000;
-const WRITE_DEADLINE_MS = 25_000;
-const TOKEN_DEADLINE_MS = 10_000;
+const READ_DEADLINE_MS = 8_000;
+const WRITE_DEADLINE_MS = 10_000;
+const TOKEN_DEADLINE_MS = 5_000;
 /** Clients kept, each with its access token; the one used longest ago goes first. */
 const CLIENTS_MAX = 500;
 

@@ -11,8 +11,11 @@ import { SHEET_TITLE_LENGTH_MAX, settingsSchema } from "./settings.ts";
 
 /** A batch is one update: Google advises 2 MB, about 30,000 cells as this plugin writes them. */
 const BATCH_LIMITS = { itemsMax: 100, weightMax: 30_000 };
-/** Waiting for the lock, two reads and the write have 10 + 15 + 15 + 25 s, a batch before this one as many. */
-const HANDLER_DEADLINE_MS = 120_000;
+/**
+ * Waiting for the lock, a token, two reads and the write have 5 + 5 + 8 + 8 + 10 s. What waits behind such a batch for
+ * longer is retried; after a crash a delivery is free again this long after it was begun, so it is not longer.
+ */
+const HANDLER_DEADLINE_MS = 45_000;
 
 /**
  * A response becomes a row of the team's spreadsheet, its questions the columns; an edit changes the row.

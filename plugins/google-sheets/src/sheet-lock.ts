@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from "pg";
 
 /** Longest wait for another instance that writes the same spreadsheet, milliseconds. */
-const LOCK_WAIT_MS_MAX = 10_000;
+const LOCK_WAIT_MS_MAX = 5_000;
 const LOCK_NOT_AVAILABLE = "55P03";
 
 /** Another instance holds the spreadsheet. */

@@ -5,6 +5,9 @@ import { outcomeOf, sendRule } from "./send-rule.ts";
 import { settingsSchema } from "./settings.ts";
 import { createTwilioSender } from "./twilio-sender.ts";
 
+/** A send has 10 s, all rules' at once; the rest is the claims'. */
+const HANDLER_DEADLINE_MS = 20_000;
+
 /**
  * A text to the person named in a response, at most once per (team, response, rule).
  * @param options.twilioBaseUrl Twilio's own host unless given.
@@ -24,6 +27,7 @@ export function createSmsPlugin(options: { readonly twilioBaseUrl?: string | und
     validateSettings: async (settings) => checkSettings(settings),
     // Its own claims, per rule, keep a text from being repeated: a delivery that was cut short may come again.
     redeliver: "safe",
+    handlerDeadlineMs: HANDLER_DEADLINE_MS,
 
     onEvent: async (delivery, context) => {
       const { event } = delivery;

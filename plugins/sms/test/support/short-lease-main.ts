@@ -1,0 +1,6 @@
+import { runPlugin } from "@plugboard/plugin-sdk";
+import { readEnvironment } from "../../src/environment.ts";
+import { createSmsPlugin } from "../../src/plugin.ts";
+
+/** The plugin as it is, but what a killed process held is free again after seconds: for crash tests. */
+await runPlugin({ ...createSmsPlugin(readEnvironment(process.env)), handlerDeadlineMs: 2_000 });
