@@ -174,7 +174,7 @@ export class RetryStore {
   /** How many entries there are, counted up to `limit`. */
   async count(limit: number): Promise<number> {
     const { rows } = await this.#pool.query<{ count: string }>(
-      "SELECT count(*) FROM (SELECT 1 FROM retries LIMIT $1) some",
+      "SELECT count(*) FROM (SELECT FROM retries LIMIT $1) AS waiting",
       [limit],
     );
     return Number(rows[0]?.count ?? 0);
