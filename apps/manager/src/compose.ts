@@ -16,7 +16,7 @@ import { KafkaTopicStore } from "./adapters/kafka-topic-store.ts";
 import { CHANNEL } from "./adapters/notifications.ts";
 import { PluginHttpClient } from "./adapters/plugin-http-client.ts";
 import { PostgresListener } from "./adapters/postgres-listener.ts";
-import { createDatabase, type Database } from "./adapters/prisma-database.ts";
+import { createDatabase, type Database, isDatabaseOutage } from "./adapters/prisma-database.ts";
 import { PrismaInitializeQueue } from "./adapters/prisma-initialize-queue.ts";
 import { PrismaPluginStore } from "./adapters/prisma-plugin-store.ts";
 import { PrismaRoutingStore } from "./adapters/prisma-routing-store.ts";
@@ -204,6 +204,7 @@ function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): 
     registry,
     checks: healthChecks(adapters, pipeline),
     logger,
+    isOutage: isDatabaseOutage,
     trustedProxies: settings.TRUSTED_PROXIES,
   });
   return new HttpServer(app, settings.PORT);

@@ -52,5 +52,4 @@ export const managerSettings = {
   ),
 };
 
-export type StoreSettings = z.infer<z.ZodObject<typeof storeSettings>>;
 export type ManagerSettings = z.infer<z.ZodObject<typeof managerSettings>>;

@@ -12,7 +12,7 @@ export const ADMIN_TOKEN = "admin-token-of-the-tests";
 export const SIGNING_KEY = "signing-key-of-the-tests-32-bytes";
 export const MIGRATIONS = join(import.meta.dirname, "../../../prisma/migrations");
 
-export interface Answer {
+interface Answer {
   readonly status: number;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape.
   readonly body: any;

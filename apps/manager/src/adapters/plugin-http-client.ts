@@ -5,7 +5,7 @@ import type { ManagerMetrics } from "../domain/manager-metrics.ts";
 import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
 
 /** Largest answer taken from a plugin, bytes. */
-export const ANSWER_BYTES_MAX = 1024 * 1024;
+const ANSWER_BYTES_MAX = 1024 * 1024;
 
 /** Signed calls to plugins over HTTP. Redirects are not followed: a plugin is called where it is registered. */
 export class PluginHttpClient implements PluginCalls {

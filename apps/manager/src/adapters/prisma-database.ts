@@ -39,3 +39,20 @@ export function createDatabase(url: string, connectionsMax: number, logger: Logg
 export function nullableJson(value: object | null): Prisma.InputJsonValue | typeof Prisma.DbNull {
   return value === null ? Prisma.DbNull : (value as Prisma.InputJsonValue);
 }
+
+/**
+ * Prisma's codes for "cannot be reached", "timed out", "closed the connection", "too many connections", and "no connection
+ * of the pool, or no transaction, in time".
+ */
+const OUTAGE_CODES = new Set(["P1001", "P1002", "P1008", "P1011", "P1017", "P2024", "P2028", "P2037"]);
+/** Node's and Postgres' own, for what the driver reports unwrapped: refused, reset, and shutting down or starting up. */
+const DRIVER_CODES = /^(ECONN\w+|ETIMEDOUT|ENOTFOUND|EPIPE|57P0[1-3]|08\w{3}|53300)$/;
+
+/** Whether an error only says that the database does not answer now. */
+export function isDatabaseOutage(error: unknown): boolean {
+  if (error instanceof Prisma.PrismaClientInitializationError) return true;
+  if (typeof error !== "object" || error === null) return false;
+  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  if (typeof code === "string" && (OUTAGE_CODES.has(code) || DRIVER_CODES.test(code))) return true;
+  return cause !== undefined && cause !== error && isDatabaseOutage(cause);
+}

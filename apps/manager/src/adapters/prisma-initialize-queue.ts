@@ -100,7 +100,12 @@ export class PrismaInitializeQueue implements InitializeQueue {
 
   async hurry(plugin: string): Promise<void> {
     await this.#database.$executeRaw`
-      UPDATE initialize_outbox SET next_attempt_at = now() WHERE plugin_id = ${plugin} AND next_attempt_at > now()`;
+      UPDATE initialize_outbox AS task SET next_attempt_at = now()
+      FROM (
+        SELECT team_id FROM initialize_outbox
+        WHERE plugin_id = ${plugin} AND next_attempt_at > now() FOR UPDATE SKIP LOCKED
+      ) AS waiting
+      WHERE task.team_id = waiting.team_id AND task.plugin_id = ${plugin}`;
   }
 
   async backlog(): Promise<Backlog> {

@@ -1,9 +1,9 @@
 /** A counter, as far as the pipeline and the http side use one; prom-client's fit. */
-export interface LabelledCounter<Label extends string> {
+interface LabelledCounter<Label extends string> {
   inc(labels: Record<Label, string>, value?: number): void;
 }
 
-export interface LabelledHistogram<Label extends string> {
+interface LabelledHistogram<Label extends string> {
   observe(labels: Record<Label, string>, value: number): void;
 }
 

@@ -25,7 +25,7 @@ import { pluginKey } from "./routing-entries.ts";
 import { withoutSettings } from "./settings-state.ts";
 
 /** How long after leaving the table a plugin's topics may still be written to: the readers' staleness bound, ms. */
-export const STALENESS_MS_MAX = 5_000;
+const STALENESS_MS_MAX = 5_000;
 /** Teams whose settings state follows a new schema in one transaction each; more are taken by the next registration. */
 const FOLLOWING_TEAMS_MAX = 10_000;
 const FOLLOWING_PAGE = 200;

@@ -257,7 +257,7 @@ export interface TeamRoutes {
 }
 
 /** Whether one of a team's plugins is asked inside the submit; `excused` says why it need not be. */
-export type SyncDecision =
+type SyncDecision =
   | { readonly kind: "asked" }
   | { readonly kind: "excused" }
   /** It would be asked, were it not in maintenance. */

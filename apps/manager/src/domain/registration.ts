@@ -58,7 +58,7 @@ function objectSchemaProblems(schema: JsonObject): ProblemItem[] {
 }
 
 /** Whether a team need not configure the plugin. */
-export function acceptsEmpty(settingsSchema: JsonObject): boolean {
+function acceptsEmpty(settingsSchema: JsonObject): boolean {
   return compileSchema(settingsSchema).problems({}).length === 0;
 }
 

@@ -21,7 +21,7 @@ export function keptPlaceholder(nonce: string): JsonObject {
 }
 
 /** Where the secrets stand in this value. */
-export function secretPaths(value: unknown, places: readonly SecretPlace[]): Path[] {
+function secretPaths(value: unknown, places: readonly SecretPlace[]): Path[] {
   const paths = places.flatMap((place) => expand(value, place));
   const outermost = paths.filter((path) => !paths.some((other) => other.length < path.length && isPrefix(other, path)));
   return [...new Map(outermost.map((path) => [JSON.stringify(path), path])).values()];

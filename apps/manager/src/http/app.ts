@@ -9,7 +9,7 @@ import {
   requestId,
   validInput,
 } from "@plugboard/runtime";
-import express, { type Express, type RequestHandler, type Response } from "express";
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, type Response } from "express";
 import helmet from "helmet";
 import type { Registry } from "prom-client";
 import type { Tokens } from "../domain/access.ts";
@@ -24,6 +24,8 @@ export interface AppDependencies {
   readonly registry: Registry;
   readonly checks: readonly HealthCheck[];
   readonly logger: Logger;
+  /** Tells an error of the stores that only says "not there now" from one of ours. */
+  readonly isOutage: (error: unknown) => boolean;
   /** How many proxies in front are trusted to name the caller's address. */
   readonly trustedProxies: number;
 }
@@ -43,16 +45,43 @@ export function createApp(dependencies: AppDependencies): Express {
   for (const [path, atPath] of Map.groupBy(routes, (route) => route.path)) {
     const pattern = path.replaceAll(/\{(\w+)\}/g, ":$1");
     for (const route of atPath) {
-      const body = route.body === undefined ? [] : jsonBody(route.bodyBytesMax);
+      const body = route.body === undefined ? [] : [...jsonBody(route.bodyBytesMax), refuseDeepBodies];
       const chain = [named(path), authenticate, authorization(route.roles, metrics), ...body, handled(route)];
       app[route.method](pattern, ...chain);
     }
     app.all(pattern, named(path), otherMethods(atPath));
   }
   app.use(noSuchPath);
+  app.use(outages(dependencies.isOutage));
   app.use(problemHandler(logger));
   return app;
 }
+
+/** A database that does not answer is no error of ours, and the caller may try again. */
+function outages(isOutage: (error: unknown) => boolean): ErrorRequestHandler {
+  return (error: unknown, _request, _response, next) => {
+    if (error instanceof Failure || !isOutage(error)) return next(error);
+    next(new Failure("unavailable", "the database does not answer", { cause: error }));
+  };
+}
+
+/** Levels of nesting in a body: parsing takes any number, but hardly anything after it does. */
+const BODY_DEPTH_MAX = 100;
+
+/** Refuses bodies nested too deeply, without recursion of its own. */
+const refuseDeepBodies: RequestHandler = (request, _response, next) => {
+  let level: unknown[] = [request.body];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > BODY_DEPTH_MAX)
+      return next(new Failure("invalid-input", `the body is nested deeper than ${BODY_DEPTH_MAX} levels`));
+    level = level.flatMap((value) =>
+      typeof value === "object" && value !== null
+        ? Object.values(value).filter((child) => typeof child === "object" && child !== null)
+        : [],
+    );
+  }
+  next();
+};
 
 /** Checks a request against its route's schemas and answers what the handler says. */
 function handled(route: Route): RequestHandler {

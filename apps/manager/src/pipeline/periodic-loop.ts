@@ -2,7 +2,7 @@ import type { Clock, Component, Logger } from "@plugboard/runtime";
 
 /**
  * Runs `work` again and again: at once when woken, otherwise every `intervalMs`. One run at a time; a run that throws is
- * logged and the loop goes on.
+ * logged and the loop goes on. Of a row of failures the first is a warning, for an outage would fill the log.
  *
  *   waiting ──wake() or interval──► running ──► waiting      stop(): waits for the run under way
  */
@@ -14,6 +14,7 @@ export class PeriodicLoop implements Component {
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
   #woken = false;
+  #failing = false;
   #wakeUp: () => void = () => {};
   #running: Promise<void> | undefined;
 
@@ -51,8 +52,12 @@ export class PeriodicLoop implements Component {
       this.#woken = false;
       try {
         await this.#work(signal);
+        if (this.#failing) this.#logger.info({ loop: this.name }, "works again");
+        this.#failing = false;
       } catch (error) {
-        if (!signal.aborted) this.#logger.warn({ error, loop: this.name }, "loop failed; it goes on");
+        if (!signal.aborted)
+          this.#logger[this.#failing ? "debug" : "warn"]({ error, loop: this.name }, "goes on trying");
+        this.#failing = true;
       }
       if (!this.#woken && !signal.aborted) await this.#pause(signal);
     }

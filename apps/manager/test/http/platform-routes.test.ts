@@ -171,6 +171,18 @@ describe("the protocol", () => {
     expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([status, code]);
   });
 
+  test("a body nested without end is refused, wherever it is sent", async () => {
+    const deep = `${'{"a":'.repeat(5_000)}1${"}".repeat(5_000)}`;
+    const core = await manager.mint("core", "collect");
+    const settings = await manager.call("PUT", "/v1/teams/red/plugins/one/config", deep);
+    const event = `{"id":"1","team_id":"red","event":"onResponse","data":${deep}}`;
+    const submitted = await manager.call("POST", "/v1/process", event, core);
+    expect([settings, submitted].map(({ status, body }) => [status, body.code])).toEqual([
+      [400, "invalid-input"],
+      [400, "invalid-input"],
+    ]);
+  });
+
   test("a path that does not decode is refused, not a crash", async () => {
     expect((await fetchRaw("/v1/plugins/%E0%A4%A", {})).status).toBe(400);
   });
