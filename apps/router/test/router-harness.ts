@@ -99,7 +99,10 @@ export class Installation {
   readonly #routers: Lifecycle[] = [];
   readonly #plugins = new Set<string>();
 
-  constructor(kafkaBrokers = testEnvironment().kafkaBrokers) {
+  readonly replication: number;
+
+  constructor(kafkaBrokers = testEnvironment().kafkaBrokers, replication = 1) {
+    this.replication = replication;
     this.kafkaBrokers = kafkaBrokers;
     this.#client = createKafkaClient(
       "router-test",
@@ -133,7 +136,7 @@ export class Installation {
       {
         topic,
         partitions,
-        replicationFactor: 1,
+        replicationFactor: this.replication,
         retentionMs: 3_600_000,
         ...(messageBytesMax !== undefined && { messageBytesMax }),
       },

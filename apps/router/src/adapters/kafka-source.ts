@@ -179,7 +179,10 @@ export class KafkaSource implements Source {
       }
       try {
         if (this.#options.commits) await this.membership.consumer.commit({ offsets: this.#forCommit(offsets) });
-        for (const [partition, offset] of offsets) assignment.committed.set(partition, offset);
+        for (const [partition, offset] of offsets) {
+          assignment.committed.set(partition, offset);
+          if (!assignment.ended.aborted) this.#options.metrics.lag(partition, assignment.lag(partition));
+        }
       } catch (error) {
         assignment.tracker.giveBack(offsets);
         if (assignment.ended.aborted) continue;

@@ -192,8 +192,8 @@ export class PartitionReader {
       if (fetched.errorCode === OFFSET_OUT_OF_RANGE) outOfRange.push(partition);
       if (fetched.errorCode !== 0) continue;
       const read = readPartition(fetched, from);
-      const committed = assignment.committed.get(partition) ?? from;
-      this.#options.metrics.lag(partition, Math.max(0, Number(fetched.lastStableOffset) - committed));
+      assignment.logEnds.set(partition, Number(fetched.lastStableOffset));
+      this.#options.metrics.lag(partition, assignment.lag(partition));
       if (read.next === from) continue;
       assignment.positions.set(partition, read.next);
       ends.set(partition, read.next);

@@ -22,7 +22,7 @@ const PRODUCE_REQUEST_TIMEOUT_MS = 10_000;
 /** Longest wait for the brokers' answer to one send, retries included. */
 const SEND_DEADLINE_MS = 20_000;
 /** After this, the broker aborts a transaction by itself: the longest that partitions of a dead instance wait. */
-export const TRANSACTION_TIMEOUT_MS = 10_000;
+const TRANSACTION_TIMEOUT_MS = 10_000;
 const CONCURRENT_RETRY_DELAY_MS = 5;
 const CLOSE_DEADLINE_MS = 2_000;
 /** Metadata are renewed by looks (topic-directory) and after errors; the client's own 5 s would ask for all topics at once. */

@@ -100,8 +100,8 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   });
   return {
     recordsIn: (count) => recordsIn.inc(count),
-    copyOut: (plugin) => copiesOut.inc({ plugin }),
-    unmatched: (reason) => unmatched.inc({ reason }),
+    copiesOut: (plugin, count) => copiesOut.inc({ plugin }, count),
+    unmatched: (reason, count) => unmatched.inc({ reason }, count),
     malformed: (reason) => malformed.inc({ reason }),
     filterError: (plugin) => filterErrors.inc({ plugin }),
     parked: (topic, count) => parked.inc({ topic }, count),

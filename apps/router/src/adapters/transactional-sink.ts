@@ -4,7 +4,7 @@ import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import { parkedCopy } from "../domain/outgoing.ts";
 import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
 import { nextRound } from "../domain/produce-round.ts";
-import { createTransactionalProducer, discard, partitionOf, sendRound, TRANSACTION_TIMEOUT_MS } from "./produce.ts";
+import { createTransactionalProducer, discard, partitionOf, sendRound } from "./produce.ts";
 import { MESSAGE_TOO_LARGE, partitionKey } from "./produce-answer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
 import { WriteJob } from "./write-job.ts";
@@ -12,6 +12,8 @@ import { WriteJob } from "./write-job.ts";
 /** Records and bytes joined into one transaction: its cost is paid once, and it must end well before its time-out. */
 const TRANSACTION_RECORDS_MAX = 6_000;
 const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024;
+/** Then it is given up: below the brokers' own time-out (10 s), so that it is this side that decides. */
+const TRANSACTION_DEADLINE_MS = 6_000;
 const LOOK_RETRY_MS = 250;
 /** Between looks at a topic whose copies are parked. */
 const PROBE_MS = 2_000;
@@ -105,7 +107,7 @@ export class TransactionalSink implements Sink {
       try {
         const records = await this.#writable(works);
         if (works.some(({ job }) => job.over)) continue;
-        await withDeadline(this.#runOne(works, records), TRANSACTION_TIMEOUT_MS, "a transaction did not end");
+        await withDeadline(this.#runOne(works, records), TRANSACTION_DEADLINE_MS, "a transaction did not end");
         for (const { job } of works) job.acknowledge();
       } catch (error) {
         await this.#giveUp(works, error);

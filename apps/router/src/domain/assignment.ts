@@ -24,6 +24,8 @@ export class Assignment {
   readonly positions = new Map<number, number>();
   /** Committed, as far as this process knows. */
   readonly committed = new Map<number, number>();
+  /** End of the log, as far as committed readers see, as of the last answer that named it. */
+  readonly logEnds = new Map<number, number>();
   readonly #topic: string;
   readonly #ended = new AbortController();
   readonly #reading = new AbortController();
@@ -45,6 +47,12 @@ export class Assignment {
   /** Aborts when nothing more is to be fetched. */
   get readingStopped(): AbortSignal {
     return this.#reading.signal;
+  }
+
+  /** Records of a partition that are not committed yet, as far as known. */
+  lag(partition: number): number {
+    const committed = this.committed.get(partition) ?? 0;
+    return Math.max(0, (this.logEnds.get(partition) ?? committed) - committed);
   }
 
   add(fetched: Fetched): void {

@@ -93,8 +93,8 @@ export interface Routes {
 /** What is counted and measured; see adapters/router-metrics.ts for names and meanings. */
 export interface RouterMetrics {
   recordsIn(count: number): void;
-  copyOut(plugin: string): void;
-  unmatched(reason: string): void;
+  copiesOut(plugin: string, count: number): void;
+  unmatched(reason: string, count: number): void;
   malformed(reason: string): void;
   filterError(plugin: string): void;
   parked(topic: string, count: number): void;

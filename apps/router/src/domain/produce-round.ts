@@ -1,9 +1,9 @@
 import type { OutgoingRecord } from "./ports.ts";
 
 /** Below Kafka's default of 1 MiB per batch of a partition: a batch above `max.message.bytes` is refused whole. */
-export const PARTITION_BATCH_BYTES_MAX = 900 * 1024;
+const PARTITION_BATCH_BYTES_MAX = 900 * 1024;
 /** Bytes of one send, over all topics: far below the broker's `socket.request.max.bytes` (100 MiB). */
-export const ROUND_BYTES_MAX = 16 * 1024 * 1024;
+const ROUND_BYTES_MAX = 16 * 1024 * 1024;
 /** Records of one send: bounds the time in which the event loop builds one request. */
 const ROUND_RECORDS_MAX = 10_000;
 

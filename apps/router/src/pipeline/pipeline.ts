@@ -104,7 +104,7 @@ export class Pipeline implements Component {
   #rewind(cause: unknown): Promise<void> {
     this.#rewinding ??= (async () => {
       this.#parts.metrics.rewound();
-      this.#parts.logger.warn({ error: cause }, "writing failed: reading again from the committed offsets");
+      this.#parts.logger.warn({ error: cause }, "routing a batch failed: reading again from the committed offsets");
       await this.#parts.source.rewind((cause as Error).message);
     })().finally(() => {
       this.#rewinding = undefined;

@@ -20,6 +20,17 @@ export interface RoutedBatch {
   readonly times: readonly { readonly eventMs: number | null; readonly recordMs: number }[];
 }
 
+/** What a batch leads to, gathered while it is routed; counted once per batch, for counters with labels are dear. */
+interface Collected {
+  readonly outgoing: OutgoingRecord[];
+  readonly copies: Map<string, number>;
+  readonly unmatched: Map<string, number>;
+}
+
+function tally(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
 /** Routes batches; holds only names that were made once. */
 export class BatchRouter {
   readonly #routes: Routes;
@@ -46,7 +57,8 @@ export class BatchRouter {
     for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
     const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
     const routedAt = new Date(this.#now()).toISOString();
-    const outgoing: OutgoingRecord[] = [];
+    const collected: Collected = { outgoing: [], copies: new Map(), unmatched: new Map() };
+    const { outgoing } = collected;
     const malformed: { origin: string; refused: Refused }[] = [];
     const times: { eventMs: number | null; recordMs: number }[] = [];
     for (const [index, event] of decoded.entries()) {
@@ -61,7 +73,7 @@ export class BatchRouter {
         case "event": {
           const { attributes, data } = event;
           const context = { record, event: attributes, origin, routedAt };
-          this.#routeOne(context, data, resolved.get(attributes.teamId), outgoing);
+          this.#routeOne(context, data, resolved.get(attributes.teamId), collected);
           times.push({
             eventMs: attributes.time === null ? null : Date.parse(attributes.time),
             recordMs: record.timestampMs,
@@ -72,6 +84,8 @@ export class BatchRouter {
           event satisfies never;
       }
     }
+    for (const [plugin, count] of collected.copies) this.#metrics.copiesOut(plugin, count);
+    for (const [reason, count] of collected.unmatched) this.#metrics.unmatched(reason, count);
     return { batch, outgoing, malformed, times };
   }
 
@@ -79,24 +93,24 @@ export class BatchRouter {
     context: Parameters<typeof deliveryCopy>[0],
     data: () => object,
     resolved: Parameters<typeof routeEvent>[2],
-    outgoing: OutgoingRecord[],
+    { outgoing, copies, unmatched }: Collected,
   ): void {
     const routing = routeEvent(context.event, data, resolved);
     if (routing.kind === "nobody") {
-      this.#metrics.unmatched(routing.reason);
+      tally(unmatched, routing.reason);
       return;
     }
     for (const outcome of routing.outcomes) {
       switch (outcome.kind) {
         case "copy":
-          this.#metrics.copyOut(outcome.plugin);
+          tally(copies, outcome.plugin);
           outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, this.#liveTopic(outcome.plugin)));
           break;
         case "unmatched":
-          this.#metrics.unmatched(outcome.reason);
+          tally(unmatched, outcome.reason);
           break;
         case "filter-error":
-          this.#metrics.unmatched("filter-error");
+          tally(unmatched, "filter-error");
           this.#metrics.filterError(outcome.plugin);
           outgoing.push(
             filterErrorRecord(
