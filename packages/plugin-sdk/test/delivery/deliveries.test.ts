@@ -199,21 +199,6 @@ describe("a delivery", () => {
     expect(await stage.settled(older)).toBe("superseded");
   });
 
-  test("of a plugin in maintenance waits until it is over", async () => {
-    const team = newTeam();
-    stage.manager.pluginState = "disabled";
-    const id = await stage.route({ team, response: "r-1" });
-    // The plugin's entry is seen as it was when this team was first asked for.
-    await waitUntil("the table was asked", WAIT_MS, () =>
-      stage.manager.heardOf("POST", /routes/).some(({ body }) => (body.teams as string[])?.includes(team))
-        ? true
-        : undefined,
-    );
-    expect(attemptsOf(id)).toEqual([]);
-    stage.manager.pluginState = "enabled";
-    expect(await stage.settled(id)).toBe("delivered");
-  });
-
   test("can be flagged: the command reaches the core's topic with a deterministic id", async () => {
     behave = async ({ event }, context) => {
       await context.flag(event, [{ rule: "savings", message: "more saved than earned", fields: ["savings"] }]);

@@ -108,3 +108,27 @@ describe("a handler that does not answer within its deadline", () => {
     expect(attempts.filter((id) => id === "lost")).toHaveLength(1);
   });
 });
+
+describe("a plugin in maintenance", () => {
+  test("handles nothing until it is over; what comes waits in its topic", async () => {
+    const handled: string[] = [];
+    stage.manager.pluginState = "disabled";
+    await stage.start(
+      plugin(async ({ id }) => {
+        handled.push(id);
+        return undefined;
+      }),
+    );
+    const id = await stage.route({ team: "team-1", response: "r-1" });
+    await waitUntil("the table was asked for the team", WAIT_MS, () =>
+      stage.manager.heardOf("POST", /routes/).some(({ body }) => (body.teams as string[])?.includes("team-1"))
+        ? true
+        : undefined,
+    );
+    expect(handled).toEqual([]);
+    expect(await stage.query("SELECT 1 FROM deliveries UNION ALL SELECT 1 FROM retries")).toEqual([]);
+    stage.manager.pluginState = "enabled";
+    expect(await stage.settled(id)).toBe("delivered");
+    expect(handled).toEqual([id]);
+  });
+});
