@@ -53,7 +53,10 @@ export interface PluginDefinition<Schema extends z.ZodObject> {
   readonly metadata: PluginMetadata;
   /** A team's settings. Mark secrets with `secret(…)`: they are sealed on the way and never come back out. */
   readonly settings: Schema;
-  /** Numbered SQL statements for the plugin's own tables, applied once each, in order, at start. */
+  /**
+   * SQL for the plugin's own tables, applied once each, in order, at start; never edit one that was applied. The SDK has
+   * the tables `deliveries`, `retries`, `team_settings` and `sdk_migrations` in the same schema.
+   */
   readonly migrations?: readonly string[];
   /** Handles one delivery. Returning nothing means delivered; throwing means retry. */
   readonly onEvent?: (delivery: Delivery, context: Context<z.output<Schema>>) => Promise<Outcome | undefined>;
