@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { DAY_MS, ensureTopics } from "@plugboard/kafka";
+import { DAY_MS, ensureTopics, topicsReady } from "@plugboard/kafka";
 import { type KafkaCluster, startKafka, uniqueName, waitUntil } from "@plugboard/stack";
 import { Kafka, logLevel } from "kafkajs";
 import { readTopic, testClient, withAdmin } from "../read-topic.ts";
@@ -37,9 +37,10 @@ async function topicAcrossXAndY(): Promise<string> {
     { partition: 0, replicas: [node(X), node(Z), node(Y)] },
     { partition: 1, replicas: [node(Y), node(X), node(Z)] },
   ];
-  await withAdmin(testClient(kafka.brokers), (admin) =>
-    admin.createTopics({ waitForLeaders: true, topics: [{ topic, replicaAssignment }] }),
-  );
+  await withAdmin(testClient(kafka.brokers), async (admin) => {
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, replicaAssignment }] });
+    await topicsReady(admin, [topic]);
+  });
   return topic;
 }
 
