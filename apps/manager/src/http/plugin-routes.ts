@@ -17,15 +17,29 @@ import { pluginView } from "./views.ts";
 
 const REGISTRATION_BYTES_MAX = 1024 * 1024;
 
+interface Use {
+  readonly service: PluginService;
+  readonly plugins: PluginStore;
+  readonly teams: TeamStore;
+}
+
 /** Routes of the registry: for plugins themselves, and admins. */
-export function pluginRoutes(use: { service: PluginService; plugins: PluginStore; teams: TeamStore }): Route[] {
+export function pluginRoutes(use: Use): Route[] {
+  return [...viewRoutes(use), ...registrationRoutes(use), ...instanceRoutes(use.service)];
+}
+
+async function viewsOf({ plugins, service }: Use, records: readonly PluginRecord[]) {
+  const ids = records.map(({ id }) => id);
+  const [counts, liveness] = await Promise.all([plugins.teamsEnabled(ids), service.liveness(ids)]);
+  return records.map((record) => pluginView(record, counts.get(record.id) ?? 0, liveness));
+}
+
+async function viewOf(use: Use, record: PluginRecord) {
+  return (await viewsOf(use, [record]))[0];
+}
+
+function viewRoutes(use: Use): Route[] {
   const { service, plugins, teams } = use;
-  const viewsOf = async (records: readonly PluginRecord[]) => {
-    const ids = records.map(({ id }) => id);
-    const [counts, liveness] = await Promise.all([plugins.teamsEnabled(ids), service.liveness(ids)]);
-    return records.map((record) => pluginView(record, counts.get(record.id) ?? 0, liveness));
-  };
-  const viewOf = async (record: PluginRecord) => (await viewsOf([record]))[0];
   return [
     route({
       method: "get",
@@ -40,7 +54,7 @@ export function pluginRoutes(use: { service: PluginService; plugins: PluginStore
           principal.role === "plugin"
             ? [await plugins.find(principal.subject)].filter((record) => record !== null)
             : await plugins.list({ after: query.after ?? null, limit: query.limit }, { deregistered: true });
-        const items = await viewsOf(records);
+        const items = await viewsOf(use, records);
         return {
           status: 200,
           body: page(
@@ -53,21 +67,6 @@ export function pluginRoutes(use: { service: PluginService; plugins: PluginStore
       },
     }),
     route({
-      method: "put",
-      path: "/v1/plugins/{plugin}",
-      summary: "Register a plugin, or tell what has changed",
-      roles: ["plugin"],
-      params: pluginParams,
-      query: noQuery,
-      body: registrationSchema,
-      bodyBytesMax: REGISTRATION_BYTES_MAX,
-      answers: { 200: registrationResponseSchema, 201: registrationResponseSchema },
-      async handle({ path, body, principal }) {
-        const { response, created, routing } = await service.register(path.plugin, body, principal.role === "admin");
-        return { status: created ? 201 : 200, body: { ...response, routing } };
-      },
-    }),
-    route({
       method: "get",
       path: "/v1/plugins/{plugin}",
       summary: "A plugin, all fields",
@@ -75,43 +74,8 @@ export function pluginRoutes(use: { service: PluginService; plugins: PluginStore
       params: pluginParams,
       query: noQuery,
       answers: { 200: pluginViewSchema },
-      handle: async ({ path }) => ({ status: 200, body: await viewOf(await service.find(path.plugin)) }),
+      handle: async ({ path }) => ({ status: 200, body: await viewOf(use, await service.find(path.plugin)) }),
     }),
-    route({
-      method: "patch",
-      path: "/v1/plugins/{plugin}",
-      summary: "Maintenance; or, for an admin, approve or drop changes of url and key",
-      roles: ["plugin"],
-      params: pluginParams,
-      query: noQuery,
-      body: pluginPatchSchema,
-      answers: { 200: pluginViewSchema, 202: pluginViewSchema },
-      async handle({ path, body, principal }) {
-        if (body.approve !== undefined && principal.role !== "admin")
-          throw new Failure("forbidden", "only an admin approves changes of url and key");
-        if (body.approve === undefined && body.status === undefined) {
-          const problems = [{ path: "", message: 'needs "status" or "approve"' }];
-          throw new Failure("invalid-input", "body: 1 problem", { problems });
-        }
-        const { plugin, routing } = await service.patch(path.plugin, body);
-        return { status: routing === "current" ? 200 : 202, body: { ...(await viewOf(plugin)), routing } };
-      },
-    }),
-    route({
-      method: "delete",
-      path: "/v1/plugins/{plugin}",
-      summary: "Deregister; with deleteTopics=true its topics go, too",
-      roles: [],
-      params: pluginParams,
-      query: z.strictObject({ deleteTopics: z.enum(["true", "false"]).default("false") }),
-      answers: { 200: z.unknown(), 202: z.unknown() },
-      async handle({ path, query }) {
-        const result = await service.deregister(path.plugin, query.deleteTopics === "true");
-        const done = result.routing === "current" && result.topics === "kept";
-        return { status: done ? 200 : 202, body: { id: path.plugin, ...result } };
-      },
-    }),
-    ...instanceRoutes(service),
     route({
       method: "get",
       path: "/v1/plugins/{plugin}/settings",
@@ -135,6 +99,61 @@ export function pluginRoutes(use: { service: PluginService; plugins: PluginStore
           }),
         );
         return { status: 200, body };
+      },
+    }),
+  ];
+}
+
+function registrationRoutes(use: Use): Route[] {
+  const { service } = use;
+  return [
+    route({
+      method: "put",
+      path: "/v1/plugins/{plugin}",
+      summary: "Register a plugin, or tell what has changed",
+      roles: ["plugin"],
+      params: pluginParams,
+      query: noQuery,
+      body: registrationSchema,
+      bodyBytesMax: REGISTRATION_BYTES_MAX,
+      answers: { 200: registrationResponseSchema, 201: registrationResponseSchema },
+      async handle({ path, body, principal }) {
+        const { response, created, routing } = await service.register(path.plugin, body, principal.role === "admin");
+        return { status: created ? 201 : 200, body: { ...response, routing } };
+      },
+    }),
+    route({
+      method: "patch",
+      path: "/v1/plugins/{plugin}",
+      summary: "Maintenance; or, for an admin, approve or drop changes of url and key",
+      roles: ["plugin"],
+      params: pluginParams,
+      query: noQuery,
+      body: pluginPatchSchema,
+      answers: { 200: pluginViewSchema, 202: pluginViewSchema },
+      async handle({ path, body, principal }) {
+        if (body.approve !== undefined && principal.role !== "admin")
+          throw new Failure("forbidden", "only an admin approves changes of url and key");
+        if (body.approve === undefined && body.status === undefined) {
+          const problems = [{ path: "", message: 'needs "status" or "approve"' }];
+          throw new Failure("invalid-input", "body: 1 problem", { problems });
+        }
+        const { plugin, routing } = await service.patch(path.plugin, body);
+        return { status: routing === "current" ? 200 : 202, body: { ...(await viewOf(use, plugin)), routing } };
+      },
+    }),
+    route({
+      method: "delete",
+      path: "/v1/plugins/{plugin}",
+      summary: "Deregister; with deleteTopics=true its topics go, too",
+      roles: [],
+      params: pluginParams,
+      query: z.strictObject({ deleteTopics: z.enum(["true", "false"]).default("false") }),
+      answers: { 200: z.unknown(), 202: z.unknown() },
+      async handle({ path, query }) {
+        const result = await service.deregister(path.plugin, query.deleteTopics === "true");
+        const done = result.routing === "current" && result.topics === "kept";
+        return { status: done ? 200 : 202, body: { id: path.plugin, ...result } };
       },
     }),
   ];
