@@ -36,15 +36,22 @@ export class BatchQueue<Item, Result> {
   ): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       signal.throwIfAborted();
+      const giveUp = () => this.#takeOut(key, waiting, signal);
+      const settled =
+        <Value>(settle: (value: Value) => void) =>
+        (value: Value) => {
+          signal.removeEventListener("abort", giveUp);
+          settle(value);
+        };
+      const waiting = { item, weight, resolve: settled(resolve), reject: settled(reject) };
+      signal.addEventListener("abort", giveUp, { once: true });
       const queue = this.#waiting.get(key);
-      const waiting = { item, weight, resolve, reject };
       if (queue !== undefined) {
         queue.push(waiting);
-      } else {
-        this.#waiting.set(key, [waiting]);
-        void this.#drain(key, work);
+        return;
       }
-      signal.addEventListener("abort", () => this.#takeOut(key, waiting, signal), { once: true });
+      this.#waiting.set(key, [waiting]);
+      void this.#drain(key, work);
     });
   }
 
