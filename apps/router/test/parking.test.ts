@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { binaryEvent, header, Installation, type ReadRecord } from "./router-harness.ts";
+import { binaryEvent, header, Installation, type ReadRecord, until } from "./router-harness.ts";
 
 describe("a plugin topic that cannot be written", () => {
   const at = new Installation();
@@ -51,6 +51,23 @@ describe("a plugin topic that cannot be written", () => {
     await at.send([binaryEvent("team-2", { id: "d-1" })]);
     await at.read(at.topicOf("sheets"), (records) => ids(records).includes("d-1"));
     await at.read(at.parked, (records) => ids(records).includes("d-1"));
+    await at.drained();
+  });
+
+  test("a dead letter that cannot be written holds its partition's offset until it can be", async () => {
+    await at.admin.deleteTopics({ topics: [at.deadLetters] });
+    at.table.enable("team-4", ["sheets"]);
+    await at.send([
+      { key: "bad", value: "{", partition: 0 },
+      { ...binaryEvent("team-4", { id: "behind-the-bad-one" }), partition: 0 },
+    ]);
+    await at.read(at.topicOf("sheets"), (records) => ids(records).includes("behind-the-bad-one"));
+    await until("the missing topic is noticed for longer than copies wait to be parked", () =>
+      at.logged(/routing waits/),
+    );
+    expect(await at.uncommitted()).toBeGreaterThan(0);
+    await at.createTopic(at.deadLetters, 1);
+    await at.read(at.deadLetters, 1);
     await at.drained();
   });
 

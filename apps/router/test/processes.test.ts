@@ -109,6 +109,21 @@ describe("routers as processes, with the real routing table", () => {
     expect(copies).toHaveLength(sent);
   });
 
+  test("exactly once: a router frozen past its session, whose partitions moved, doubles nothing when it wakes", async () => {
+    const frozen = await start({ ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "frozen" });
+    const other = await start({ ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "other" });
+    const { sent, copies } = await sendWhile(async () => {
+      frozen.signal("SIGSTOP");
+      await other.waitForLog(/"partitions":\[0,1,2,3,4,5\]/, 40_000);
+      const before = await countOf(at.topicOf("sheets"));
+      await until("the other routes", async () => (await countOf(at.topicOf("sheets"))) > before + 50);
+      frozen.signal("SIGCONT");
+      await frozen.waitForLog(/(partitions assigned[\s\S]*){3}/, 30_000);
+    });
+    expect(new Set(copies.map((copy) => header(copy, "ce_id"))).size).toBe(sent);
+    expect(copies).toHaveLength(sent);
+  }, 120_000);
+
   test("settings that are wrong are all named at once, and the process leaves with 1", async () => {
     const process = await startProcess({
       entry: "apps/router/src/main.ts",

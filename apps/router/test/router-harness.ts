@@ -93,6 +93,7 @@ export class Installation {
   readonly table = new FakeTable();
   readonly kafkaBrokers: string;
   readonly logger = createLogger("test", process.env.TEST_LOG_LEVEL ?? "silent");
+  readonly #errors: string[] = [];
   readonly admin: Admin;
   readonly producer: SafeProducer;
   readonly #client: ReturnType<typeof createKafkaClient>;
@@ -103,6 +104,11 @@ export class Installation {
 
   constructor(kafkaBrokers = testEnvironment().kafkaBrokers, replication = 1) {
     this.replication = replication;
+    const { error } = this.logger;
+    this.logger.error = ((fields: object, text: string) => {
+      this.#errors.push(text);
+      error.call(this.logger, fields, text);
+    }) as typeof error;
     this.kafkaBrokers = kafkaBrokers;
     this.#client = createKafkaClient(
       "router-test",
@@ -111,6 +117,11 @@ export class Installation {
     );
     this.admin = this.#client.admin();
     this.producer = this.#client.producer();
+  }
+
+  /** Whether an error was logged that says this. */
+  logged(pattern: RegExp): boolean {
+    return this.#errors.some((text) => pattern.test(text));
   }
 
   topicOf(plugin: string): string {
