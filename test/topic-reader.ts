@@ -7,6 +7,7 @@ const WAIT_MS = 60_000;
 /** Follows a topic from its beginning and keeps what it reads. */
 export class TopicReader {
   readonly records: KafkaMessage[] = [];
+  readonly #deliveries = new Map<string, number>();
   readonly #consumer: Consumer;
   readonly #topic: string;
 
@@ -20,18 +21,13 @@ export class TopicReader {
     const reader = new TopicReader(consumer, topic);
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
-    await consumer.run({ autoCommit: false, eachMessage: async ({ message }) => void reader.records.push(message) });
+    await consumer.run({ autoCommit: false, eachMessage: async ({ message }) => reader.#keep(message) });
     return reader;
   }
 
   /** Identities of the deliveries read so far, each counted. */
   get deliveries(): ReadonlyMap<string, number> {
-    const counts = new Map<string, number>();
-    for (const record of this.records) {
-      const id = headerOf(record, DELIVERY_HEADER.id) ?? "none";
-      counts.set(id, (counts.get(id) ?? 0) + 1);
-    }
-    return counts;
+    return this.#deliveries;
   }
 
   /** Waits until every one of these deliveries has been read. */
@@ -48,6 +44,12 @@ export class TopicReader {
       WAIT_MS,
       () => condition() || undefined,
     );
+  }
+
+  #keep(record: KafkaMessage): void {
+    this.records.push(record);
+    const id = headerOf(record, DELIVERY_HEADER.id) ?? "none";
+    this.#deliveries.set(id, (this.#deliveries.get(id) ?? 0) + 1);
   }
 
   close(): Promise<void> {
