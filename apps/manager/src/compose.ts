@@ -59,6 +59,8 @@ interface Ground {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly registry: Registry;
+  /** How long a plugin's action may take; ten seconds unless said. */
+  readonly actionDeadlineMs: number | undefined;
 }
 
 /**
@@ -67,10 +69,15 @@ interface Ground {
  */
 export function composeManager(
   settings: ManagerSettings,
-  options: { readonly logger: Logger; readonly clock?: Clock; readonly registry?: Registry },
+  options: {
+    readonly logger: Logger;
+    readonly clock?: Clock;
+    readonly registry?: Registry;
+    readonly actionDeadlineMs?: number;
+  },
 ): Manager {
   const { logger, clock = systemClock, registry = createRegistry("manager") } = options;
-  const ground: Ground = { settings, logger, clock, registry };
+  const ground: Ground = { settings, logger, clock, registry, actionDeadlineMs: options.actionDeadlineMs };
   const adapters = composeAdapters(ground);
   const pipeline = composePipeline(ground, adapters);
   const server = composeServer(ground, adapters, pipeline);
@@ -194,7 +201,7 @@ function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): 
       ...pluginRoutes({ service: pluginService, plugins, teams }),
       ...teamRoutes({ teams: teamService, plugins: pluginService }),
       ...gatewayRoutes({
-        actions: new ActionGateway({ teams, calls }),
+        actions: new ActionGateway({ teams, calls, deadlineMs: ground.actionDeadlineMs }),
         syncPath: new SyncPath({ routes, decide: decideSync, calls, clock }),
       }),
       ...platformRoutes({ routing: answers, tokens }),

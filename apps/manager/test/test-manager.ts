@@ -91,7 +91,7 @@ async function startManager(environment: Record<string, string>): Promise<TestMa
   const settings = loadSettings("manager", managerSettings, environment);
   const logger = createLogger("manager", settings.LOG_LEVEL);
   const registry = createRegistry("manager", { defaultMetrics: false });
-  const manager = composeManager(settings, { logger, registry });
+  const manager = composeManager(settings, { logger, registry, actionDeadlineMs: 1_500 });
   const lifecycle = new Lifecycle(manager.components, { logger });
   await lifecycle.start();
   const url = `http://127.0.0.1:${manager.server.port}`;

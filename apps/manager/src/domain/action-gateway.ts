@@ -7,8 +7,8 @@ import type { JsonObject } from "./records.ts";
 import { PROBLEMS_MAX } from "./storable-json.ts";
 import { assertEnabled } from "./team-service.ts";
 
-/** How long an action may take, milliseconds. */
-const ACTION_MS_MAX = 10_000;
+/** How long an action may take unless said, milliseconds. */
+const ACTION_MS_USUAL = 10_000;
 /** Characters of a plugin's own words that are passed on. */
 const DETAIL_LENGTH_MAX = 1_000;
 
@@ -26,10 +26,12 @@ const problemSchema = z.object({
 export class ActionGateway {
   readonly #teams: TeamStore;
   readonly #calls: PluginCalls;
+  readonly #deadlineMs: number;
 
-  constructor(dependencies: { teams: TeamStore; calls: PluginCalls }) {
+  constructor(dependencies: { teams: TeamStore; calls: PluginCalls; deadlineMs?: number | undefined }) {
     this.#teams = dependencies.teams;
     this.#calls = dependencies.calls;
+    this.#deadlineMs = dependencies.deadlineMs ?? ACTION_MS_USUAL;
   }
 
   async run(team: string, plugin: string, name: string, input: JsonObject): Promise<unknown> {
@@ -43,7 +45,7 @@ export class ActionGateway {
       throw new Failure("invalid-action-input", `body: ${problems.length} problem(s)`, { problems });
     if (pair.plugin.status === "disabled") throw new Failure("plugin-down", `plugin "${plugin}" is in maintenance`);
     const target = { plugin, url: pair.plugin.url, path: `/actions/${name}` };
-    const answer = await this.#calls.post(target, { team, input }, { deadlineMs: ACTION_MS_MAX });
+    const answer = await this.#calls.post(target, { team, input }, { deadlineMs: this.#deadlineMs });
     return outputOf(plugin, answer);
   }
 }

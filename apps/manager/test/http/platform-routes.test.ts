@@ -136,7 +136,7 @@ describe("the protocol", () => {
   test("a method that a path does not have is 405 and names those it has", async () => {
     const answer = await manager.call("POST", "/v1/plugins/one", {});
     expect([answer.status, answer.body.code]).toEqual([405, "method-not-allowed"]);
-    expect(answer.headers.get("allow")).toBe("PUT, GET, PATCH, DELETE, HEAD, OPTIONS");
+    expect(answer.headers.get("allow")).toBe("GET, PUT, PATCH, DELETE, HEAD, OPTIONS");
   });
 
   test("OPTIONS and HEAD are answered", async () => {
