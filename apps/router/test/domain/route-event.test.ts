@@ -70,7 +70,7 @@ describe("routing an event", () => {
     const one = fc.record({
       ready: fc.boolean(),
       mode: fc.constantFrom("async" as const, "sync" as const, "both" as const),
-      forms: fc.constantFrom(null, ["form"], ["another"]),
+      forms: fc.constantFrom<string[] | null>(null, ["form"], ["another"]),
       state: fc.constantFrom("enabled" as const, "disabled" as const, "deregistered" as const),
       subscribed: fc.boolean(),
     });
