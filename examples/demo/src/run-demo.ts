@@ -62,11 +62,17 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   return status;
 }
 
+/** The first signal asks for an orderly end; the second leaves at once, and the children with it. */
 function whenInterrupted(): Promise<"interrupted"> {
   return new Promise((resolve) => {
-    const interrupt = () => resolve("interrupted");
-    process.once("SIGINT", interrupt);
-    process.once("SIGTERM", interrupt);
+    let asked = false;
+    const interrupt = () => {
+      if (asked) process.exit(INTERRUPTED);
+      asked = true;
+      resolve("interrupted");
+    };
+    // Not `once`: the progress display's own signal handler ends the process when it finds no other listener.
+    process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   });
 }
 
