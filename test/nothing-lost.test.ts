@@ -1,8 +1,9 @@
+import { once } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { deliveryId } from "@plugboard/contract";
+import { routingRedis } from "@plugboard/routing-table";
 import { type RedisServer, startRedis } from "@plugboard/stack";
-import { Redis } from "ioredis";
 import { PlugboardUnderTest, type Service, type TestEvent } from "./plugboard-under-test.ts";
 import { headerOf, type TopicReader } from "./topic-reader.ts";
 
@@ -109,7 +110,8 @@ describe("nothing is lost or misrouted, whatever fails in the middle of the stre
   test("Redis is flushed, then killed -9 and comes back empty", async () => {
     const stream = new Stream(plugboard, "redis");
     await stream.another(200);
-    const client = new Redis(redis.url);
+    const client = routingRedis(redis.url);
+    await once(client, "ready");
     await client.flushall();
     client.disconnect();
     await stream.another(300);

@@ -46,15 +46,15 @@ describe("responses on their way to plugins, through processes as they run in pr
     await sometimes.has([deliveryOf("team-a", "sometimes", whileEnabled)]);
 
     await plugboard.enable("team-a", "sometimes", { enabled: false });
-    const switchedOff = await reaches();
+    // The change is in force within a quarter of a second: it is, once three in a row did not arrive.
+    const off = [await reaches(), await reaches(), await reaches()];
+    while (off.slice(-3).some(arrived) && off.length < 50) off.push(await reaches());
     const after = [await reaches(), await reaches(), await reaches()];
     await plugboard.enable("team-a", "sometimes");
     let again = await reaches();
     for (let tries = 0; !arrived(again) && tries < 50; tries += 1) again = await reaches();
-    // One that was on its way when the change came may have been routed by the table of before; later ones may not.
-    expect(after.slice(1).filter(arrived)).toEqual([]);
+    expect(after.filter(arrived)).toEqual([]);
     expect(arrived(before)).toBe(false);
-    expect(switchedOff).toBeDefined();
   });
 
   test("forms and filters narrow what a team gets", async () => {
