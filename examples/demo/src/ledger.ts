@@ -31,10 +31,16 @@ const GOOD: ReadonlySet<DeliveryOutcome> = new Set(["delivered", "superseded"]);
 export interface PluginLedger {
   /** Deliveries that had to be routed, by the responses read and the teams' choices. */
   readonly expected: ReadonlySet<string>;
-  /** Delivery id → copies in the plugin's topic. */
-  readonly copies: ReadonlyMap<string, number>;
+  /** Delivery id → its copies in the plugin's topic. */
+  readonly copies: ReadonlyMap<string, Copies>;
   /** Delivery id → its final outcome. */
   readonly outcomes: ReadonlyMap<string, Settled>;
+}
+
+/** How many copies of a delivery there are, and when the first was routed (milliseconds since 1970). */
+export interface Copies {
+  readonly count: number;
+  readonly routedAt: number;
 }
 
 /** A final outcome, and when it was reached (milliseconds since 1970). */
@@ -45,7 +51,7 @@ export interface Settled {
 
 interface MutablePluginLedger {
   expected: Set<string>;
-  copies: Map<string, number>;
+  copies: Map<string, Copies>;
   outcomes: Map<string, Settled>;
 }
 
@@ -60,6 +66,8 @@ export class Ledger {
   readonly #pluginOfTopic: ReadonlyMap<string, string>;
   readonly #topics: { readonly responses: string; readonly deliveries: string };
   readonly #eventTimes = new Map<string, number>();
+  /** `topic/partition` → the last offset read. */
+  readonly #lastRead = new Map<string, bigint>();
   readonly #kafka: KafkaClient;
   readonly #groupId: string;
   #consumer: Consumer | undefined;
@@ -83,28 +91,38 @@ export class Ledger {
     return this.#plugins;
   }
 
-  /** Starts reading at the topics' present ends. */
+  /** Starts reading at the topics' present ends; resolves when they are committed, so that nothing later is missed. */
   async start(): Promise<void> {
+    const ends = await this.#presentEnds();
+    const consumer = this.#kafka.consumer({
+      groupId: this.#groupId,
+      maxBytesPerPartition: 8 * 1024 * 1024,
+      // Also how long a stop waits for the fetch under way.
+      maxWaitTimeInMs: 500,
+      readUncommitted: false,
+    });
+    this.#consumer = consumer;
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...new Set(ends.map(({ topic }) => topic))] });
+    const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+    await consumer.run({ autoCommitInterval: 1_000, eachBatch: (payload) => this.#read(payload) });
+    await joined;
+    await consumer.commitOffsets(ends);
+    for (const end of ends) consumer.seek(end);
+  }
+
+  async #presentEnds(): Promise<{ topic: string; partition: number; offset: string }[]> {
     const topics = [this.#topics.responses, this.#topics.deliveries, ...this.#pluginOfTopic.keys()];
     const admin = this.#kafka.admin();
     await admin.connect();
     try {
-      for (const topic of topics) {
-        const ends = await admin.fetchTopicOffsets(topic);
-        const partitions = ends.map(({ partition, high }) => ({ partition, offset: high }));
-        await admin.setOffsets({ groupId: this.#groupId, topic, partitions });
-      }
+      const ends = topics.map(async (topic) =>
+        (await admin.fetchTopicOffsets(topic)).map(({ partition, high }) => ({ topic, partition, offset: high })),
+      );
+      return (await Promise.all(ends)).flat();
     } finally {
       await admin.disconnect();
     }
-    this.#consumer = this.#kafka.consumer({
-      groupId: this.#groupId,
-      maxBytesPerPartition: 8 * 1024 * 1024,
-      readUncommitted: false,
-    });
-    await this.#consumer.connect();
-    await this.#consumer.subscribe({ topics });
-    await this.#consumer.run({ autoCommit: false, eachBatch: (payload) => this.#read(payload) });
   }
 
   async stop(): Promise<void> {
@@ -131,21 +149,30 @@ export class Ledger {
     return count;
   }
 
-  /** Submitted (event time) to delivered, in milliseconds. */
-  latencies(): Histogram {
-    const histogram = build({ numberOfSignificantValueDigits: 3 });
-    for (const { outcomes } of this.#plugins.values()) {
-      for (const [id, { outcome, at }] of outcomes) {
-        const since = this.#eventTimes.get(id);
-        if (since !== undefined && outcome === "delivered") histogram.recordValue(Math.max(0, at - since));
-      }
+  /** From submitted (event time) to routed, and to delivered, in milliseconds. */
+  latencies(): { readonly routed: Histogram; readonly delivered: Histogram } {
+    const routed = build({ numberOfSignificantValueDigits: 3 });
+    const delivered = build({ numberOfSignificantValueDigits: 3 });
+    for (const { copies, outcomes } of this.#plugins.values()) {
+      for (const [id, { routedAt }] of copies) this.#record(routed, id, routedAt);
+      for (const [id, { outcome, at }] of outcomes) if (outcome === "delivered") this.#record(delivered, id, at);
     }
-    return histogram;
+    return { routed, delivered };
+  }
+
+  #record(histogram: Histogram, delivery: string, at: number): void {
+    const since = this.#eventTimes.get(delivery);
+    if (since !== undefined && !Number.isNaN(at)) histogram.recordValue(Math.max(0, at - since));
   }
 
   async #read({ batch }: EachBatchPayload): Promise<void> {
     const plugin = this.#pluginOfTopic.get(batch.topic);
+    const place = `${batch.topic}/${batch.partition}`;
     for (const message of batch.messages) {
+      // After a reconnect some records are read again; they must not look like doubled copies.
+      const offset = BigInt(message.offset);
+      if (offset <= (this.#lastRead.get(place) ?? -1n)) continue;
+      this.#lastRead.set(place, offset);
       if (plugin !== undefined) this.#readCopy(plugin, message);
       else if (batch.topic === this.#topics.deliveries) this.#readOutcome(message);
       else this.#readResponse(message);
@@ -169,9 +196,15 @@ export class Ledger {
   }
 
   #readCopy(plugin: string, message: KafkaMessage): void {
-    const id = headerReader(message.headers)(DELIVERY_HEADER.id);
+    const header = headerReader(message.headers);
+    const id = header(DELIVERY_HEADER.id);
     const copies = this.#plugins.get(plugin)?.copies;
-    if (id !== undefined) copies?.set(id, (copies.get(id) ?? 0) + 1);
+    if (id === undefined || copies === undefined) return;
+    const { count, routedAt } = copies.get(id) ?? {
+      count: 0,
+      routedAt: Date.parse(header(DELIVERY_HEADER.routedAt) ?? ""),
+    };
+    copies.set(id, { count: count + 1, routedAt });
   }
 
   #readOutcome(message: KafkaMessage): void {

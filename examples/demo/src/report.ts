@@ -1,4 +1,5 @@
 import Table from "cli-table3";
+import type { Histogram } from "hdr-histogram-js";
 import type { Ledger } from "./ledger.ts";
 import { settledWell } from "./ledger.ts";
 
@@ -26,7 +27,15 @@ export interface Summary {
   /** Copies of one delivery in a plugin's topic beyond the first; the plugin recognises them by their id. */
   readonly duplicateCopies: number;
   readonly misrouted: number;
-  readonly latencyMs: { readonly p50: number; readonly p99: number };
+  /** Submitted to delivered. */
+  readonly latencyMs: Percentiles;
+  /** Of which: submitted to routed. */
+  readonly routedMs: Percentiles;
+}
+
+interface Percentiles {
+  readonly p50: number;
+  readonly p99: number;
 }
 
 /** Counts a run from the ledger (Kafka) and the effects (emulators, databases). */
@@ -46,14 +55,15 @@ export function summarise(ledger: Ledger, effects: Effects, refusedSubmits: numb
     failed += settled - good;
     misrouted += copies.size - (routed[plugin] ?? 0);
     lost += expected.size - settled;
-    for (const count of copies.values()) duplicateCopies += count - 1;
+    for (const { count } of copies.values()) duplicateCopies += count - 1;
     const there = effects.perPlugin.get(plugin);
     if (there === undefined) continue;
     lost += Math.max(0, good - there.size);
     for (const count of there.values()) duplicates += count - 1;
   }
   const latencies = ledger.latencies();
-  const latencyMs = { p50: latencies.getValueAtPercentile(50), p99: latencies.getValueAtPercentile(99) };
+  const latencyMs = percentilesOf(latencies.delivered);
+  const routedMs = percentilesOf(latencies.routed);
   const { flagged } = effects;
   return {
     responses: effects.stored,
@@ -66,7 +76,12 @@ export function summarise(ledger: Ledger, effects: Effects, refusedSubmits: numb
     duplicateCopies,
     misrouted,
     latencyMs,
+    routedMs,
   };
+}
+
+function percentilesOf(histogram: Histogram): Percentiles {
+  return { p50: histogram.getValueAtPercentile(50), p99: histogram.getValueAtPercentile(99) };
 }
 
 /** Why a run is not a success; empty when it is. */
@@ -87,11 +102,11 @@ export function renderSummary(summary: Summary): string {
   for (const plugin of Object.keys(summary.routed)) {
     table.push([plugin, summary.routed[plugin] ?? 0, summary.delivered[plugin] ?? 0]);
   }
-  const { responses, flagged, failed, lost, duplicates, duplicateCopies, latencyMs } = summary;
+  const { responses, flagged, failed, lost, duplicates, duplicateCopies, latencyMs, routedMs } = summary;
   return [
     `${responses} responses submitted, ${flagged} of them flagged for correction`,
     table.toString(),
     `failed ${failed} · lost ${lost} · doubled effects ${duplicates} (copies recognised as such: ${duplicateCopies})`,
-    `submitted → delivered: p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms`,
+    `submitted → routed: p50 ${routedMs.p50} ms, p99 ${routedMs.p99} ms; → delivered: p50 ${latencyMs.p50} ms, p99 ${latencyMs.p99} ms`,
   ].join("\n");
 }
