@@ -38,7 +38,7 @@ export interface PluginLedger {
 }
 
 /** How many copies of a delivery there are, and when the first was routed (milliseconds since 1970). */
-export interface Copies {
+interface Copies {
   readonly count: number;
   readonly routedAt: number;
 }

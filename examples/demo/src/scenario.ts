@@ -4,7 +4,7 @@ import type { Enablement } from "@plugboard/contract";
 export type Answers = Readonly<Record<string, unknown>>;
 
 /** A plugin as one team of the demo uses it. */
-export interface TeamPlugin {
+interface TeamPlugin {
   readonly plugin: string;
   readonly enablement: Enablement;
   readonly settings: Readonly<Record<string, unknown>>;

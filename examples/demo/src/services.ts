@@ -13,7 +13,7 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-export interface ServiceSpec {
+interface ServiceSpec {
   readonly name: string;
   /** From the repository's root: `apps/manager/dist/main.js`. */
   readonly entry: string;
