@@ -19,6 +19,8 @@ beforeAll(async () => {
   emulator = await startGoogleSheetsEmulator({ quotaPerMinute: Number.POSITIVE_INFINITY });
   database = await createTestDatabase();
   db = new Pool({ connectionString: database.url, max: 8 });
+  // A pool resolves `end` before its last connections are gone; the drop of the database then breaks them.
+  db.on("error", () => {});
   plugin = createGoogleSheetsPlugin({ googleBaseUrl: emulator.url });
   for (const sql of plugin.migrations ?? []) await db.query(sql);
 });

@@ -15,6 +15,8 @@ beforeAll(async () => {
   emulator = await startTwilioEmulator();
   database = await createTestDatabase();
   db = new Pool({ connectionString: database.url });
+  // A pool resolves `end` before its last connections are gone; the drop of the database then breaks them.
+  db.on("error", () => {});
   plugin = createSmsPlugin({ twilioBaseUrl: emulator.url });
   for (const sql of plugin.migrations ?? []) await db.query(sql);
 });

@@ -48,11 +48,25 @@ const OUTAGE_CODES = new Set(["P1001", "P1002", "P1008", "P1011", "P1017", "P202
 /** Node's and Postgres' own, for what the driver reports unwrapped: refused, reset, and shutting down or starting up. */
 const DRIVER_CODES = /^(ECONN\w+|ETIMEDOUT|ENOTFOUND|EPIPE|57P0[1-3]|08\w{3}|53300)$/;
 
+/** What the adapter calls the same where Prisma passes its error on as it is. */
+const ADAPTER_KINDS = new Set(["DatabaseNotReachable", "ConnectionClosed", "SocketTimeout", "TooManyConnections"]);
+/** The driver's errors that carry no code at all, when a connection breaks under a query or is not had in time. */
+const DRIVER_MESSAGES =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying)/;
+
 /** Whether an error only says that the database does not answer now. */
 export function isDatabaseOutage(error: unknown): boolean {
   if (error instanceof Prisma.PrismaClientInitializationError) return true;
   if (typeof error !== "object" || error === null) return false;
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
+  const { code, kind, message } = error as Record<"code" | "kind" | "message", unknown>;
   if (typeof code === "string" && (OUTAGE_CODES.has(code) || DRIVER_CODES.test(code))) return true;
-  return cause !== undefined && cause !== error && isDatabaseOutage(cause);
+  if (typeof kind === "string" && ADAPTER_KINDS.has(kind)) return true;
+  if (typeof message === "string" && DRIVER_MESSAGES.test(message)) return true;
+  return innerErrors(error).some(isDatabaseOutage);
+}
+
+/** Prisma keeps the driver's error as `cause`, or in `meta` where it has no code of its own for it (P2039). */
+function innerErrors(error: object): unknown[] {
+  const { cause, meta } = error as { cause?: unknown; meta?: { driverAdapterError?: unknown } };
+  return [cause, meta?.driverAdapterError].filter((inner) => inner !== undefined && inner !== error);
 }
