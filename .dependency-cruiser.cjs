@@ -48,7 +48,7 @@ module.exports = {
       name: "plugins-use-the-sdk",
       severity: "error",
       from: { path: "^plugins/[^/]+/src" },
-      to: { path: "^packages/(?!plugin-sdk|contract)" },
+      to: { path: "^packages/(?!plugin-sdk|contract|rules)" },
     },
     {
       name: "kafkajs-only-through-packages-kafka",

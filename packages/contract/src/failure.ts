@@ -62,7 +62,7 @@ export const FAILURES = {
   "invalid-filter": {
     status: 422,
     title: "The filter is not a valid expression",
-    next: "Correct it at the place named; see docs/filters.",
+    next: "Correct it at the place named; see docs/filters-and-rules.md.",
   },
   "not-accepted": {
     status: 422,

@@ -1,5 +1,5 @@
 import type { ProblemItem } from "@plugboard/contract";
-import { compileExpression } from "./compile-expression.ts";
+import { compiledRule } from "./compiled-rule.ts";
 import type { Rule } from "./settings.ts";
 
 /** Everything wrong with a team's rules that their schema cannot say, with JSON pointers. */
@@ -24,10 +24,9 @@ function* expressionProblems(rule: Rule, index: number): Generator<ProblemItem> 
   for (const name of ["when", "check"] as const) {
     const text = rule[name];
     if (text === undefined) continue;
-    const compiled = compileExpression(text);
-    if (compiled.kind === "compiled") continue;
-    const { message, place } = compiled;
-    const where = place === null ? "" : `line ${place.line}, column ${place.column}: `;
-    yield { path: `/rules/${index}/${name}`, message: `${where}${message}` };
+    const compiled = compiledRule(text);
+    if (compiled.ok) continue;
+    const { message, line, column } = compiled.problem;
+    yield { path: `/rules/${index}/${name}`, message: `line ${line}, column ${column}: ${message}` };
   }
 }

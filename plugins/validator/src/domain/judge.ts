@@ -1,12 +1,12 @@
-import { EvaluationError } from "@marcbachmann/cel-js";
 import type { EventAttributes, Flag } from "@plugboard/contract";
-import { compileExpression, type Expression, type Variables } from "./compile-expression.ts";
+import { type EvaluationProblem, type Variables, variablesOf } from "@plugboard/rules";
+import { compiledRule } from "./compiled-rule.ts";
 import type { Rule } from "./settings.ts";
 
 /** Why a rule said nothing about a response. Never a flag: a rule that could not be asked has found nothing wrong. */
 interface SkippedRule {
   readonly rule: string;
-  readonly reason: "missing-answer" | "wrong-type" | "not-boolean" | "too-large" | "out-of-time" | "error";
+  readonly reason: EvaluationProblem | "out-of-time";
   readonly detail: string;
 }
 
@@ -24,10 +24,8 @@ export interface JudgeOptions {
   readonly budgetMs?: number;
 }
 
-/** Well under the 500 ms a submit waits: one response's rules never hold the process longer than about this. */
+/** Well under the 500 ms a submit waits: one response's rules never hold the process longer than this and one rule. */
 const BUDGET_MS = 200;
-/** Largest list, map or text that a loop within a loop may see: its square, 4 million steps, takes about 0.3 s. */
-const NESTED_LOOP_SIZE_MAX = 2_000;
 
 /**
  * Asks every rule about a response.
@@ -96,23 +94,16 @@ function ask(rule: Rule, variables: Variables): Finding {
 }
 
 function evaluate(text: string, variables: Variables): boolean | Extract<Finding, { kind: "skipped" }> {
-  const compiled = compileExpression(text);
-  if (compiled.kind === "invalid") return skipped("error", compiled.message);
-  if (compiled.expression.loopDepth > 1 && sizeOf(variables.data) > NESTED_LOOP_SIZE_MAX) {
-    return skipped("too-large", `it loops within a loop over more than ${NESTED_LOOP_SIZE_MAX} items`);
-  }
-  return outcome(compiled.expression, variables);
-}
-
-function outcome(expression: Expression, variables: Variables): boolean | Extract<Finding, { kind: "skipped" }> {
-  try {
-    const value = expression.evaluate(variables);
-    if (typeof value === "boolean") return value;
-    return skipped("not-boolean", `it says neither true nor false but ${value === null ? "null" : typeof value}`);
-  } catch (error) {
-    if (!(error instanceof EvaluationError)) return skipped("error", (error as Error).message);
-    if (error.code === "no_such_key") return skipped("missing-answer", error.summary);
-    return skipped(error.code === "no_such_overload" ? "wrong-type" : "error", error.summary);
+  const compiled = compiledRule(text);
+  if (!compiled.ok) return skipped("error", compiled.problem.message);
+  const evaluation = compiled.expression.evaluate(variables);
+  switch (evaluation.kind) {
+    case "value":
+      return evaluation.value;
+    case "problem":
+      return skipped(evaluation.reason, evaluation.message);
+    default:
+      return evaluation satisfies never;
   }
 }
 
@@ -120,29 +111,8 @@ function skipped(reason: SkippedRule["reason"], detail: string): Extract<Finding
   return { kind: "skipped", reason, detail };
 }
 
-function variablesOf(event: EventAttributes, data: Readonly<Record<string, unknown>>): Variables {
-  const { id, source, type, teamId, formId, responseId, revision, time } = event;
-  return {
-    answers: isRecord(data.answers) ? data.answers : {},
-    data,
-    event: { id, source, type, team: teamId, form: formId, response: responseId, revision, time },
-  };
-}
-
 function isAnswered(answers: Variables["answers"], field: string): boolean {
   if (!Object.hasOwn(answers, field)) return false;
   const value = answers[field];
   return value !== null && value !== undefined && !(typeof value === "string" && value.trim() === "");
-}
-
-/** The largest list, map or text anywhere in the data. */
-function sizeOf(value: unknown): number {
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null) return 0;
-  const items: unknown[] = Array.isArray(value) ? value : Object.values(value);
-  return items.reduce((largest: number, item) => Math.max(largest, sizeOf(item)), items.length);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

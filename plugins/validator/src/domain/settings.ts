@@ -1,9 +1,8 @@
+import { EXPRESSION_LENGTH_MAX } from "@plugboard/rules";
 import { z } from "zod";
 
 /** Rules per team: bounds the work of one response and the flags of one answer (the contract takes 100). */
 const RULES_MAX = 100;
-/** Longest expression, in characters. */
-const EXPRESSION_LENGTH_MAX = 2_000;
 
 const expression = (description: string) => z.string().min(1).max(EXPRESSION_LENGTH_MAX).meta({ description });
 

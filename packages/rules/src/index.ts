@@ -1,0 +1,3 @@
+export * from "./compile-expression.ts";
+export { type LinearPattern, linearPattern } from "./linear-pattern.ts";
+export { type Variables, variablesOf } from "./variables.ts";
