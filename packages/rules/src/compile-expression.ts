@@ -1,4 +1,4 @@
-import { EvaluationError, ParseError, TypeError as TypeProblem } from "@marcbachmann/cel-js";
+import { type ASTNode, EvaluationError, ParseError, TypeError as TypeProblem } from "@marcbachmann/cel-js";
 import { FILTER_LENGTH_MAX } from "@plugboard/contract";
 import { dialect, METER, meteredDialect } from "./dialect.ts";
 import { inspectSyntax } from "./inspect-syntax.ts";
@@ -51,18 +51,27 @@ export function compileExpression(text: string): CompiledExpression {
     const { valid, type, error } = parsed.check();
     if (!valid) return refused(text, error?.summary ?? "the expression is not valid", error?.range?.start);
     if (type !== "bool" && type !== "dyn") return refused(text, `must be true or false, but is of type ${type}`);
-    const numbers = new Map([...syntax.patterns.keys()].map((node, number) => [node, number]));
-    const metered = meteredText(parsed.ast, (node) => numbers.get(node) ?? -1);
-    const run = meteredDialect.parse(metered.text);
-    const checked = run.check();
-    if (!checked.valid) return refused(text, checked.error?.summary ?? "the expression is not valid");
-    const patterns = [...syntax.patterns.values()];
-    return { ok: true, expression: { evaluate: (variables) => evaluate(run, variables, metered.literals, patterns) } };
+    return metered(parsed.ast, syntax.patterns);
   } catch (error) {
     if (error instanceof ParseError || error instanceof TypeProblem)
       return refused(text, error.summary, error.range?.start);
     return refused(text, (error as Error).message);
   }
+}
+
+/** A checked expression with the meter in it; a function of its own, so that the syntax tree it came from is let go. */
+function metered(ast: ASTNode, patternsOf: ReadonlyMap<ASTNode, LinearPattern>): CompiledExpression {
+  const numbers = new Map([...patternsOf.keys()].map((node, number) => [node, number]));
+  const { text, literals } = meteredText(ast, (node) => numbers.get(node) ?? -1);
+  return { ok: true, expression: expressionOf(text, literals, [...patternsOf.values()]) };
+}
+
+/** @throws Error when the library does not take what the meter made of the expression. */
+function expressionOf(text: string, literals: readonly unknown[], patterns: readonly LinearPattern[]): Expression {
+  const run = meteredDialect.parse(text);
+  const { valid, error } = run.check();
+  if (!valid) throw new Error(error?.summary ?? "the expression is not valid");
+  return { evaluate: (variables) => evaluate(run, variables, literals, patterns) };
 }
 
 const TRUE: Evaluation = { kind: "value", value: true };
