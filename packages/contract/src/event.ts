@@ -65,6 +65,23 @@ export const flatEventSchema = z.object({
 });
 export type FlatEvent = z.input<typeof flatEventSchema>;
 
+/**
+ * A flat event's attributes, under the names used everywhere inside.
+ * @param flatSource the `source` of events that name none.
+ */
+export function attributesOfFlat(event: z.output<typeof flatEventSchema>, flatSource: string): EventAttributes {
+  return {
+    id: event.id,
+    source: event.source ?? flatSource,
+    type: event.event,
+    teamId: event.team_id,
+    formId: event.form_id ?? null,
+    responseId: event.response_id ?? null,
+    revision: event.revision ?? null,
+    time: event.occurred_at ?? null,
+  };
+}
+
 /** A response as `data` of a response event. Cores may add fields of their own. */
 export const responseDataSchema = z.looseObject({
   /** Question id → answer, in the form's order. */

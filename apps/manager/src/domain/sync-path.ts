@@ -1,4 +1,5 @@
 import {
+  attributesOfFlat,
   type EventAttributes,
   type ExecuteRequest,
   executeResponseSchema,
@@ -46,7 +47,7 @@ export class SyncPath {
   async process(body: ProcessBody, signal: AbortSignal): Promise<ProcessResponse> {
     const routes = await this.#lookUp(body.team_id, signal);
     if (routes === null) return { accepted: true, results: [] };
-    const event = attributesOf(body);
+    const event = attributesOfFlat(body, SOURCE_USUAL);
     const asked = await Promise.all(
       routes.team.plugins.map(async (route) => {
         const result = await this.#ask(route, routes.plugins.get(route.id), event, body, signal);
@@ -142,17 +143,4 @@ function acceptable(route: TeamRoute, { outcome }: ProcessResult): boolean {
     default:
       return outcome satisfies never;
   }
-}
-
-function attributesOf(event: ProcessBody): EventAttributes {
-  return {
-    id: event.id,
-    source: event.source ?? SOURCE_USUAL,
-    type: event.event,
-    teamId: event.team_id,
-    formId: event.form_id ?? null,
-    responseId: event.response_id ?? null,
-    revision: event.revision ?? null,
-    time: event.occurred_at ?? null,
-  };
 }

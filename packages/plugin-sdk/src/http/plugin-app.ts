@@ -1,6 +1,7 @@
 import type { ProblemItem } from "@plugboard/contract";
 import {
   actionRequestSchema,
+  attributesOfFlat,
   executeRequestSchema,
   executeResponseSchema,
   Failure,
@@ -24,7 +25,6 @@ import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
 import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
 import type { FullRegistration } from "../registration/registration-body.ts";
 import { required, type TeamSettings } from "../settings/team-settings.ts";
-import { attributesOfFlat } from "./flat-attributes.ts";
 import { type SecretHolder, signedJson } from "./signature.ts";
 
 export interface PluginAppParts<Schema extends z.ZodObject> {
