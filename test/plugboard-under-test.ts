@@ -114,9 +114,14 @@ export class PlugboardUnderTest {
     return await this.#service("router", "apps/router/src/main.ts", env);
   }
 
-  async startPlugin(id: string, own: Record<string, string> = {}): Promise<Service> {
+  /** @param entry its main file, from the repository's root. */
+  async startPlugin(
+    id: string,
+    own: Record<string, string> = {},
+    entry = `plugins/${id}/src/main.ts`,
+  ): Promise<Service> {
     const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" });
-    return await this.#service(id, `plugins/${id}/src/main.ts`, {
+    return await this.#service(id, entry, {
       ...(await this.#asClient("plugin", id)),
       PLUGIN_GROUP_ID: `${this.name}.${id}`,
       PLUGIN_PRIVATE_KEY: JSON.stringify(key),
