@@ -1,6 +1,13 @@
 import { LRUCache } from "lru-cache";
 import type { Pool } from "pg";
-import { type Form, type FormBody, type FormSummary, loadedForm, type Question } from "../domain/form.ts";
+import {
+  type Form,
+  type FormBody,
+  type FormSummary,
+  formEventData,
+  loadedForm,
+  type Question,
+} from "../domain/form.ts";
 import type { Forms, PageRequest } from "../domain/ports.ts";
 import type { Page } from "../domain/response.ts";
 import { pageOf } from "./database.ts";
@@ -24,7 +31,7 @@ const PUT = `
     RETURNING id, version
   ), event AS (
     INSERT INTO outbox (lane, type, team, form_id, at, data, bytes)
-    SELECT $6, 'onFormCreation', $2, id, now(), $7::json, length($7::text) FROM form WHERE version = 1
+    SELECT $6, 'onFormCreation', $2, id, now(), $7::json, octet_length($7::text) FROM form WHERE version = 1
   )
   SELECT version FROM form`;
 
@@ -68,7 +75,7 @@ export class PgForms implements Forms {
       JSON.stringify(questions),
       questions.length,
       outboxLane(id),
-      JSON.stringify({ form: { id, title, questions } }),
+      formEventData(id, body),
     ]);
     const version = rows[0]?.version;
     if (version === undefined) return "wrong-team";

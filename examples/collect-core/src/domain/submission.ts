@@ -1,13 +1,12 @@
 import { Failure, type ProblemItem, RECORD_BYTES_MAX } from "@plugboard/contract";
 import { z } from "zod";
-import type { Form, Question } from "./form.ts";
+import { type Form, type Question, storable } from "./form.ts";
+
+/** Levels of nesting in one answer: the manager and plugins take somewhat more, around a whole event. */
+const ANSWER_DEPTH_MAX = 32;
 
 /** Who collected a response: a name or an id of the client's own. */
-export const collectorSchema = z
-  .string()
-  .min(1)
-  .max(200)
-  .refine((value) => !value.includes("\0"), "must not contain a NUL character");
+export const collectorSchema = storable(z.string().min(1).max(200));
 
 /** An object, looked at as a whole: answerProblems looks at a thousand answers one by one, and once is enough. */
 const answers = z.custom<Record<string, unknown>>(
@@ -44,7 +43,7 @@ export function answerProblems(form: Form, answers: Submission["answers"]): Prob
     if (message !== null) problems.push({ path: `/answers/${escapePointer(id)}`, message });
   }
   for (const id of form.required) {
-    if (isUnanswered(answers[id])) {
+    if (!Object.hasOwn(answers, id) || isUnanswered(answers[id])) {
       problems.push({ path: `/answers/${escapePointer(id)}`, message: "is required" });
     }
   }
@@ -68,11 +67,11 @@ function answerProblem(question: Question, value: unknown): string | null {
   if (isUnanswered(value)) return null;
   switch (question.type) {
     case undefined:
-      return null;
+      return freeAnswerProblem(value);
     case "text":
       return typeof value === "string" ? null : "must be text";
     case "number":
-      return typeof value === "number" ? null : "must be a number";
+      return typeof value === "number" ? freeAnswerProblem(value) : "must be a number";
     case "boolean":
       return typeof value === "boolean" ? null : "must be true or false";
     case "choice":
@@ -80,6 +79,19 @@ function answerProblem(question: Question, value: unknown): string | null {
     default:
       return question.type satisfies never;
   }
+}
+
+/** What no answer may be, whatever the question: JSON that would not come out again as it went in, or without end. */
+function freeAnswerProblem(value: unknown, depth = 0): string | null {
+  if (typeof value === "number" && !Number.isFinite(value)) return "holds a number out of range";
+  if (typeof value !== "object" || value === null) return null;
+  if (depth >= ANSWER_DEPTH_MAX) return `is nested deeper than ${ANSWER_DEPTH_MAX} levels`;
+  if (Object.hasOwn(value, "__proto__")) return 'holds the reserved name "__proto__"';
+  for (const child of Object.values(value)) {
+    const problem = freeAnswerProblem(child, depth + 1);
+    if (problem !== null) return problem;
+  }
+  return null;
 }
 
 function isUnanswered(value: unknown): boolean {

@@ -33,7 +33,7 @@ export function questionRows(
     id,
     field: `${FIELD_PREFIX}${id}`,
     text: text ?? id,
-    value: shown(answers[id]),
+    value: shown(answerTo(answers, id)),
     type: type ?? null,
     options: options ?? [],
     messages: messages.get(id) ?? [],
@@ -53,8 +53,9 @@ export function correctedAnswers(
   const corrected: Record<string, unknown> = { ...answers };
   for (const [name, value] of Object.entries(fields)) {
     const id = name.startsWith(FIELD_PREFIX) ? name.slice(FIELD_PREFIX.length) : null;
-    if (id === null || typeof value !== "string" || value === shown(answers[id])) continue;
-    corrected[id] = typed(value, form.questionsById.get(id)?.type, answers[id]);
+    if (id === null || typeof value !== "string" || id === "__proto__") continue;
+    const before = answerTo(answers, id);
+    if (value !== shown(before)) corrected[id] = typed(value, form.questionsById.get(id)?.type, before);
   }
   const { revision } = fields;
   return typeof revision === "string" && /^\d{1,9}$/.test(revision)
@@ -70,6 +71,11 @@ function typed(text: string, type: Question["type"], before: unknown): unknown {
   const wantsBoolean = type === "boolean" || (type === undefined && typeof before === "boolean");
   if (wantsBoolean && (text === "true" || text === "false")) return text === "true";
   return text;
+}
+
+/** Never what every object inherits: a question may be called `constructor`. */
+function answerTo(answers: Readonly<Record<string, unknown>>, id: string): unknown {
+  return Object.hasOwn(answers, id) ? answers[id] : undefined;
 }
 
 function shown(value: unknown): string {

@@ -7,9 +7,6 @@ import { type FormBody, formBodySchema, idSchema, newFormSchema } from "../domai
 import type { Forms, PageRequest, Responses } from "../domain/ports.ts";
 import { existingForm } from "../domain/prepare-submission.ts";
 
-/** A form of 5,000 questions with long texts. */
-const FORM_BYTES_MAX = 4 * 1024 * 1024;
-
 /** `?after=&limit=` of every listing. */
 export const pageSchema = z.object({
   after: z
@@ -43,14 +40,14 @@ export function formRoutes(forms: Forms, responses: Responses, stored: () => voi
     response.json({ id, team, title, questions: questions.length });
   };
 
-  router.post("/forms", ...jsonBody(FORM_BYTES_MAX), async (request, response) => {
+  router.post("/forms", ...jsonBody(), async (request, response) => {
     const { id = randomUUID(), ...body } = validInput(newFormSchema, request.body ?? {}, "body");
     if ((await forms.find(id)) !== null)
       throw new Failure("conflict", `there is a form ${id} already; PUT replaces it`);
     await put(id, body, response);
   });
 
-  router.put("/forms/:form", ...jsonBody(FORM_BYTES_MAX), async (request, response) => {
+  router.put("/forms/:form", ...jsonBody(), async (request, response) => {
     const id = validInput(idSchema, request.params.form, "path");
     await put(id, validInput(formBodySchema, request.body ?? {}, "body"), response);
   });

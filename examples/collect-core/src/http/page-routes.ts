@@ -55,7 +55,7 @@ export function pageRoutes(options: SubmissionRoutesOptions): Router {
   });
 
   const fields = express.urlencoded({ extended: false, limit: FORM_BYTES_MAX, parameterLimit: FIELDS_MAX });
-  router.post("/pages/responses/:response", sameOrigin, fields, async (request, response) => {
+  router.post("/pages/responses/:response", sameOrigin, formOnly, fields, async (request, response) => {
     const id = validInput(idSchema, request.params.response, "path");
     const detail = await responses.detail(id);
     if (detail === null) throw noResponse(id);
@@ -81,6 +81,12 @@ const sameOrigin: RequestHandler = (request, _response, next) => {
   const origin = request.header("origin");
   if (origin === undefined || originHost(origin) === request.header("host")) return next();
   next(new Failure("forbidden", "the correction does not come from this site"));
+};
+
+/** Anything else would be read as a correction that changes nothing. */
+const formOnly: RequestHandler = (request, _response, next) => {
+  if (request.is("application/x-www-form-urlencoded")) return next();
+  next(new Failure("unsupported-media-type", "a correction is sent as application/x-www-form-urlencoded"));
 };
 
 function originHost(origin: string): string | null {

@@ -38,8 +38,8 @@ export function submissionRoutes(options: SubmissionRoutesOptions): Router {
 
   const newSubmission: RequestHandler = async (request, response, next) => {
     const form = await existingForm(forms, validInput(idSchema, request.params.form, "path"));
-    const key = keyOf(request);
     const submission = validSubmission(submissionSchema, form, request.body);
+    const key = keyOf(request);
     if (key !== null && (await answeredBefore(responses, form.id, key, response))) return;
     const circumstances = { at: new Date().toISOString(), newId: randomUUID() };
     response.locals.prepared = prepareSubmission(form, submission, key, circumstances);

@@ -35,6 +35,30 @@ describe("answerProblems", () => {
   });
 });
 
+describe("an answer that could not come out as it went in", () => {
+  const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}${"]".repeat(levels)}`);
+  const form = formOf([{ id: "n", type: "number" }, { id: "any" }]);
+
+  test.each<[string, object]>([
+    ["a number out of range", { n: JSON.parse("1e999") }],
+    ["a number out of range within", { any: [{ a: JSON.parse("-1e999") }] }],
+    ["levels without end", { any: nested(200_000) }],
+    ["one level too many", { any: nested(33) }],
+    ["a reserved name", { any: JSON.parse('{"__proto__":1}') }],
+  ])("is refused: %s", (_what, answers) => {
+    expect(answerProblems(form, { ...answers })).toHaveLength(1);
+  });
+
+  test("is not one of 32 levels", () => {
+    expect(answerProblems(form, { any: nested(32) })).toEqual([]);
+  });
+});
+
+test("a required question is not answered by what every object inherits", () => {
+  const form = formOf([{ id: "constructor", required: true }]);
+  expect(answerProblems(form, {})).toEqual([{ path: "/answers/constructor", message: "is required" }]);
+});
+
 describe("an event", () => {
   const base = { seq: "1", team: "team-1", formId: "form-1", at: "2026-01-02T03:04:05.000Z" };
 

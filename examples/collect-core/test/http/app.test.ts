@@ -27,46 +27,6 @@ const submit = (body: unknown = good, headers = {}, form = "survey") =>
   call("POST", `${core.url}/forms/${form}/submit`, body, headers);
 const problems = (body: Json) => body.problems.map(({ path }: { path: string }) => path);
 
-describe("forms", () => {
-  test("are created, listed, read and replaced, but stay with their team", async () => {
-    const created = await call("POST", `${core.url}/forms`, { ...surveyForm, id: "crud" });
-    expect(created).toMatchObject({ status: 201, body: { id: "crud", team: "team-1", questions: 3 } });
-    expect((await call("POST", `${core.url}/forms`, { ...surveyForm, id: "crud" })).status).toBe(409);
-    expect(await call("PUT", `${core.url}/forms/crud`, { ...surveyForm, team: "team-2" })).toMatchObject({
-      status: 400,
-      body: { problems: [{ path: "/team" }] },
-    });
-    const replaced = await call("PUT", `${core.url}/forms/crud`, { ...surveyForm, questions: [{ id: "other" }] });
-    expect(replaced).toMatchObject({ status: 200, body: { questions: 1 } });
-    expect((await submit({ answers: { other: "x" } }, {}, "crud")).status).toBe(201);
-    const { body } = await call("GET", `${core.url}/forms?limit=500`);
-    expect(body.items).toContainEqual({
-      id: "crud",
-      team: "team-1",
-      title: "Household survey",
-      questions: 1,
-      responses: 1,
-    });
-    expect((await call("GET", `${core.url}/forms/crud`)).body.questions).toEqual([{ id: "other" }]);
-  });
-
-  test("with mistakes are refused with every one of them", async () => {
-    const { status, body } = await call("PUT", `${core.url}/forms/bad`, {
-      team: "NO",
-      title: "",
-      questions: [{ id: "a" }, { id: "a" }, { id: "b", type: "choice" }, { id: "c", text: "\0" }],
-    });
-    expect(status).toBe(400);
-    expect(problems(body)).toEqual(expect.arrayContaining(["/team", "/title", "/questions/3/text"]));
-    const later = await call("PUT", `${core.url}/forms/bad`, {
-      ...surveyForm,
-      questions: [{ id: "a" }, { id: "a" }, { id: "b", type: "choice" }],
-    });
-    expect(problems(later.body)).toEqual(["/questions/1/id", "/questions/2/options"]);
-    expect((await call("GET", `${core.url}/forms/bad`)).status).toBe(404);
-  });
-});
-
 describe("a submission", () => {
   test("is stored, asked about as the event it becomes, and answered with what the plugins said", async () => {
     manager.answer = () => accepted([flaggedResult("savings")]);
@@ -137,6 +97,8 @@ describe("a submission", () => {
     ["a list", "[]", {}, 400, "invalid-input"],
     ["no body", "", {}, 400, "invalid-input"],
     ["another content type", "a=1", { "content-type": "text/plain" }, 415, "unsupported-media-type"],
+    ["nested without end", `{"answers":{"name":${"[".repeat(99_999)}${"]".repeat(99_999)}}}`, {}, 400, "invalid-input"],
+    ["of half a collector", { ...good, collector: "\ud800" }, {}, 400, "invalid-input"],
     ["a key that is none", good, { "idempotency-key": "a b" }, 400, "invalid-input"],
     ["more than a record holds", { answers: { income: 1, name: "x".repeat(1024 * 1024) } }, {}, 413, "too-large"],
     ["more than a body may have", `"${"x".repeat(2 * 1024 * 1024)}"`, {}, 413, "too-large"],
@@ -274,6 +236,8 @@ describe("the pages", () => {
         headers,
       });
     expect((await form({ revision: "1", "answer:savings": "1" }, { origin: "http://evil.example" })).status).toBe(403);
+    const json = await call("POST", `${core.url}/pages/responses/${id}`, { revision: "1" });
+    expect([json.status, (await call("GET", `${core.url}/responses/${id}`)).body.revision]).toEqual([415, 1]);
     const wrong = await form({ revision: "1", "answer:savings": "many" });
     expect(wrong.status).toBe(400);
     expect(await wrong.text()).toContain("must be a number");

@@ -36,3 +36,13 @@ test("the questions that flags name come first, with what is wrong", () => {
   expect(inputs.map(({ id, messages }) => [id, messages])).toEqual([["free", ["too many"]]]);
   expect(others.map(({ id }) => id)).toEqual(["n", "flag", "list"]);
 });
+
+test("a question called like what every object inherits is not answered by it", () => {
+  const odd = loadedForm(
+    "f",
+    1,
+    formBodySchema.parse({ team: "team-1", title: "t", questions: [{ id: "constructor" }] }),
+  );
+  expect(questionRows(odd, {}, []).inputs.map(({ value }) => value)).toEqual([""]);
+  expect(correctedAnswers(odd, {}, { "answer:constructor": "", "answer:__proto__": "x" })).toEqual({ answers: {} });
+});
