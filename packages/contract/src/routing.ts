@@ -31,7 +31,13 @@ export const onFailureSchema = z.enum(["open", "closed"]);
 /** What a failing sync plugin means for the submit: accepted all the same, or not accepted. */
 export type OnFailure = z.infer<typeof onFailureSchema>;
 
-export const quotaSchema = z.object({ eventsPerSecond: z.number().positive(), burst: z.int().positive() });
+/** Largest burst of a quota, events. */
+const QUOTA_BURST_MAX = 1_000_000_000;
+
+export const quotaSchema = z.object({
+  eventsPerSecond: z.number().positive(),
+  burst: z.int().positive().max(QUOTA_BURST_MAX),
+});
 export type Quota = z.infer<typeof quotaSchema>;
 
 export const pluginEntrySchema = z.object({

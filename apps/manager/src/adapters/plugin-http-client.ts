@@ -3,9 +3,12 @@ import type { Clock } from "@plugboard/runtime";
 import { Webhook } from "standardwebhooks";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
 import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
+import { isDeeperThan } from "../domain/storable-json.ts";
 
 /** Largest answer taken from a plugin, bytes. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
+/** Levels of nesting taken: an answer is passed on within another, and what is beyond this nobody could write. */
+const ANSWER_DEPTH_MAX = 90;
 
 /** Signed calls to plugins over HTTP. Redirects are not followed: a plugin is called where it is registered. */
 export class PluginHttpClient implements PluginCalls {
@@ -54,7 +57,10 @@ export class PluginHttpClient implements PluginCalls {
       const text = await readBounded(response);
       if (text === null)
         return { kind: "unreadable", error: `its answer is over the limit of ${ANSWER_BYTES_MAX} bytes` };
-      return { kind: "answered", status: response.status, body: parsed(text) };
+      const answer = parsed(text);
+      if (isDeeperThan(ANSWER_DEPTH_MAX, answer))
+        return { kind: "unreadable", error: `its answer is nested deeper than ${ANSWER_DEPTH_MAX} levels` };
+      return { kind: "answered", status: response.status, body: answer };
     } catch (error) {
       if (deadline.aborted) return { kind: "late", error: `no answer within ${deadlineMs} ms` };
       return { kind: "unreachable", error: reasonOf(error) };

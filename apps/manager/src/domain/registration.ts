@@ -3,6 +3,8 @@ import type { z } from "zod";
 import { compileSchema } from "./json-schema.ts";
 import type { PluginDraft } from "./ports.ts";
 import type { JsonObject, PendingApproval, PluginRecord } from "./records.ts";
+import { referenceProblems } from "./schema-references.ts";
+import { schemaWithKept } from "./sealed-settings.ts";
 import { secretPlaces } from "./secret-places.ts";
 import { unstorable } from "./storable-json.ts";
 
@@ -10,6 +12,7 @@ export type RegistrationBody = z.output<typeof registrationSchema>;
 
 /** Largest schema accepted, characters of JSON; of settings, and of each action's input. */
 const SCHEMA_LENGTH_MAX = 128 * 1024;
+const URL_LENGTH_MAX = 2_048;
 /** Ids that would read as part of another plugin's topics, or as part of the platform. */
 const RESERVED_IDS = new Set(["manager", "router", "core", "plugboard", "admin", "responses", "deliveries"]);
 
@@ -37,9 +40,12 @@ export function registrationProblems(id: string, body: RegistrationBody): Proble
     if (!body.events.includes(event))
       problems.push({ path: `/priorityEvents/${index}`, message: `"${event}" is not among the events` });
   }
-  const { username, password, search, hash } = new URL(body.url);
-  if (username !== "" || password !== "" || search !== "" || hash !== "")
-    problems.push({ path: "/url", message: "must have no user, password, query or fragment" });
+  if (body.url.length > URL_LENGTH_MAX)
+    problems.push({ path: "/url", message: `must have at most ${URL_LENGTH_MAX} characters` });
+  const { username, password } = new URL(body.url);
+  // Paths are appended to it as it stands, so an empty query or fragment would swallow them.
+  if (username !== "" || password !== "" || /[\s?#]/.test(body.url))
+    problems.push({ path: "/url", message: "must have no user, password, query, fragment or blanks" });
   return problems;
 }
 
@@ -49,8 +55,11 @@ function objectSchemaProblems(schema: JsonObject): ProblemItem[] {
     return [{ path: "", message: `has ${length} characters; at most ${SCHEMA_LENGTH_MAX} are accepted` }];
   const problems: ProblemItem[] = [];
   if (schema.type !== "object") problems.push({ path: "/type", message: 'must be "object"' });
+  const references = referenceProblems(schema);
+  if (references.length > 0) return [...problems, ...references];
   try {
     compileSchema(schema);
+    compileSchema(schemaWithKept(schema, ""));
   } catch (error) {
     problems.push({ path: "", message: `is not a valid JSON Schema: ${(error as Error).message}` });
   }

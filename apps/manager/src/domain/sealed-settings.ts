@@ -66,6 +66,16 @@ export function withoutSecrets(value: unknown): unknown {
   );
 }
 
+/**
+ * What may be shown of stored settings: nothing sealed, and nothing that stands in clear where the schema has a secret by
+ * now, for it was none when it was stored.
+ */
+export function shownSettings(stored: JsonObject, places: readonly SecretPlace[]): JsonObject {
+  let result: unknown = stored;
+  for (const path of secretPaths(stored, places)) result = withValue(result, path, { [SEALED_FIELD]: "" });
+  return withoutSecrets(result) as JsonObject;
+}
+
 /** The schema, accepting the placeholder wherever a secret may stand: to check settings whose secrets are kept. */
 export function schemaWithKept(schema: JsonObject, nonce: string): JsonObject {
   const widen = (node: unknown): unknown => {

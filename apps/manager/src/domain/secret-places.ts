@@ -1,5 +1,6 @@
 import type { ProblemItem } from "@plugboard/contract";
 import type { JsonObject } from "./records.ts";
+import { resolvePointer } from "./schema-references.ts";
 import { escapePointer } from "./storable-json.ts";
 
 /** Where secrets stand in settings: property names, or `ANY_KEY` for array items and free property names. */
@@ -13,7 +14,9 @@ const STEPS_MAX = 20_000;
 const DEPTH_MAX = 32;
 
 /** Keywords whose schemas describe the value itself. */
-const SAME_VALUE = ["allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas"];
+const SAME_VALUE = ["allOf", "anyOf", "oneOf", "if", "then", "else"];
+/** The same, but with one schema per name. */
+const SAME_VALUE_BY_NAME = ["dependentSchemas", "dependencies"];
 /** Keywords whose schemas describe a value below it, under names the schema does not tell. */
 const ANY_CHILD = [
   "patternProperties",
@@ -44,8 +47,9 @@ export function secretPlaces(schema: JsonObject): SecretPlaces {
       for (const item of node) visit(item, place, refs);
       return;
     }
+    if (!isObject(node)) return;
     steps += 1;
-    if (!isObject(node) || places.size > PLACES_MAX || steps > STEPS_MAX) return;
+    if (places.size > PLACES_MAX || steps > STEPS_MAX) return;
     if (node.writeOnly === true) {
       reached.add(node);
       if (place.length === 0)
@@ -53,16 +57,13 @@ export function secretPlaces(schema: JsonObject): SecretPlaces {
       else places.set(JSON.stringify(place.map(String)), place);
     }
     if (place.length >= DEPTH_MAX) return;
-    for (const keyword of SAME_VALUE) {
-      const child = node[keyword];
-      visit(keyword === "dependentSchemas" && isObject(child) ? Object.values(child) : child, place, refs);
-    }
+    for (const keyword of SAME_VALUE) visit(node[keyword], place, refs);
+    for (const keyword of SAME_VALUE_BY_NAME) visit(valuesOf(node[keyword]), place, refs);
     for (const [name, child] of Object.entries(isObject(node.properties) ? node.properties : {}))
       visit(child, [...place, name], refs);
     for (const keyword of ANY_CHILD) {
       const child = node[keyword];
-      const children = keyword === "patternProperties" && isObject(child) ? Object.values(child) : child;
-      visit(children, [...place, ANY_KEY], refs);
+      visit(keyword === "patternProperties" ? valuesOf(child) : child, [...place, ANY_KEY], refs);
     }
     follow(node.$ref, place, refs);
   };
@@ -70,7 +71,7 @@ export function secretPlaces(schema: JsonObject): SecretPlaces {
   /** Only references inside the schema; one that leads back to itself ends here, its secrets are told as problems. */
   const follow = (ref: unknown, place: SecretPlace, refs: readonly string[]): void => {
     if (typeof ref !== "string" || refs.includes(ref)) return;
-    const target = resolve(schema, ref);
+    const target = resolvePointer(schema, ref);
     if (target !== undefined) visit(target, place, [...refs, ref]);
   };
 
@@ -105,14 +106,14 @@ function recursiveSecrets(schema: JsonObject): string[] {
   const cyclic: string[] = [];
   for (const ref of new Set(refsOf(schema))) {
     const seen = new Set<string>();
-    const queue = refsOf(resolve(schema, ref));
+    const queue = refsOf(resolvePointer(schema, ref));
     for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
       if (seen.has(next)) continue;
       seen.add(next);
-      queue.push(...refsOf(resolve(schema, next)));
+      queue.push(...refsOf(resolvePointer(schema, next)));
     }
     reach.set(ref, seen.has(ref));
-    const related = [ref, ...seen].map((name) => resolve(schema, name));
+    const related = [ref, ...seen].map((name) => resolvePointer(schema, name));
     if (seen.has(ref) && related.some(hasSecret)) cyclic.push(ref.replace(/^#/, ""));
   }
   return cyclic;
@@ -123,25 +124,8 @@ function hasSecret(node: unknown): boolean {
   return isObject(node) && (node.writeOnly === true || Object.values(node).some(hasSecret));
 }
 
-/** Resolves `#` and `#/…`; undefined for anything else. */
-function resolve(schema: JsonObject, ref: string): unknown {
-  if (ref === "#") return schema;
-  if (!ref.startsWith("#/")) return undefined;
-  let node: unknown = schema;
-  for (const part of ref.slice(2).split("/")) {
-    const key = decodePointer(part);
-    if (!isObject(node) && !Array.isArray(node)) return undefined;
-    node = Object.hasOwn(node, key) ? (node as JsonObject)[key] : undefined;
-  }
-  return node;
-}
-
-function decodePointer(part: string): string {
-  try {
-    return decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~");
-  } catch {
-    return part;
-  }
+function valuesOf(value: unknown): unknown[] {
+  return isObject(value) ? Object.values(value) : [];
 }
 
 function isObject(value: unknown): value is JsonObject {

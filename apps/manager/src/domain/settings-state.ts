@@ -1,4 +1,8 @@
 import type { ProblemItem, SettingsState } from "@plugboard/contract";
+import { PROBLEMS_MAX, storableText } from "./storable-json.ts";
+
+/** Characters kept of each reason of a plugin. */
+const REASON_LENGTH_MAX = 1_000;
 
 /**
  * What is known of a team's settings for a plugin, and whether events may be routed as far as they are concerned.
@@ -34,7 +38,11 @@ export function settingsApplied(): SettingsStatus {
   return { state: "applied", ready: true, reasons: [] };
 }
 
-/** The plugin has refused the settings. */
+/** The plugin has refused the settings. Its own words are cut to what can be kept: for a character of them nobody should wait for ever. */
 export function settingsRefused(reasons: readonly ProblemItem[]): SettingsStatus {
-  return { state: "refused", ready: false, reasons };
+  const kept = reasons.slice(0, PROBLEMS_MAX).map(({ path, message }) => ({
+    path: storableText(path, REASON_LENGTH_MAX),
+    message: storableText(message, REASON_LENGTH_MAX),
+  }));
+  return { state: "refused", ready: false, reasons: kept };
 }

@@ -25,6 +25,25 @@ export function unstorable(value: unknown, path = "", depth = 0): ProblemItem[] 
   return problems.slice(0, PROBLEMS_MAX);
 }
 
+/** Whether a value is nested deeper than `levels`; without recursion of its own, for parsing takes any number of them. */
+export function isDeeperThan(levels: number, value: unknown): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > levels) return true;
+    level = level.flatMap((parent) =>
+      typeof parent === "object" && parent !== null
+        ? Object.values(parent).filter((child) => typeof child === "object" && child !== null)
+        : [],
+    );
+  }
+  return false;
+}
+
+/** Text as Postgres keeps it, at most `length` characters of it. */
+export function storableText(text: string, length: number): string {
+  return text.slice(0, length).replaceAll("\u0000", "").toWellFormed();
+}
+
 /** A key as part of a JSON pointer. */
 export function escapePointer(key: string): string {
   return key.toWellFormed().replaceAll("\u0000", "").replaceAll("~", "~0").replaceAll("/", "~1");

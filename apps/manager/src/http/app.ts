@@ -14,6 +14,7 @@ import helmet from "helmet";
 import type { Registry } from "prom-client";
 import type { Tokens } from "../domain/access.ts";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
+import { isDeeperThan } from "../domain/storable-json.ts";
 import { authentication, authorization, principalOf } from "./authenticate.ts";
 import type { Route } from "./route.ts";
 
@@ -68,19 +69,9 @@ function outages(isOutage: (error: unknown) => boolean): ErrorRequestHandler {
 /** Levels of nesting in a body: parsing takes any number, but hardly anything after it does. */
 const BODY_DEPTH_MAX = 100;
 
-/** Refuses bodies nested too deeply, without recursion of its own. */
 const refuseDeepBodies: RequestHandler = (request, _response, next) => {
-  let level: unknown[] = [request.body];
-  for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > BODY_DEPTH_MAX)
-      return next(new Failure("invalid-input", `the body is nested deeper than ${BODY_DEPTH_MAX} levels`));
-    level = level.flatMap((value) =>
-      typeof value === "object" && value !== null
-        ? Object.values(value).filter((child) => typeof child === "object" && child !== null)
-        : [],
-    );
-  }
-  next();
+  if (!isDeeperThan(BODY_DEPTH_MAX, request.body)) return next();
+  next(new Failure("invalid-input", `the body is nested deeper than ${BODY_DEPTH_MAX} levels`));
 };
 
 /** Checks a request against its route's schemas and answers what the handler says. */

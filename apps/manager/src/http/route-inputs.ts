@@ -16,7 +16,10 @@ const PAGE_ROWS_MAX = 500;
 
 /** `?after=<last id of the page before>&limit=` */
 export const pageQuery = z.strictObject({
-  after: z.string().max(64).optional(),
+  after: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/, "must be the `next` of the page before")
+    .optional(),
   limit: z
     .string()
     .regex(/^[1-9]\d{0,3}$/, `must be a whole number of 1 to ${PAGE_ROWS_MAX}`)

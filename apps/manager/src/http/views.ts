@@ -3,7 +3,8 @@ import type { Liveness } from "../domain/plugin-service.ts";
 import type { TeamPluginPair } from "../domain/ports.ts";
 import type { PluginRecord } from "../domain/records.ts";
 import { waitingChanges } from "../domain/registration.ts";
-import { withoutSecrets } from "../domain/sealed-settings.ts";
+import { shownSettings } from "../domain/sealed-settings.ts";
+import { secretPlaces } from "../domain/secret-places.ts";
 import { withoutSettings } from "../domain/settings-state.ts";
 
 /** What a team sees of a plugin: never its url, instances or events, and no secret. */
@@ -21,7 +22,7 @@ export function teamPluginView({ plugin, row }: TeamPluginPair, liveness: Livene
     onFailure: row?.onFailure ?? "open",
     settings: {
       state: row?.state ?? initial.state,
-      values: withoutSecrets(row?.settings ?? {}) as Record<string, unknown>,
+      values: row?.settings ? shownSettings(row.settings, secretPlaces(plugin.settingsSchema).places) : {},
       reasons: [...(row?.reasons ?? [])],
       version: row?.settingsVersion ?? 0,
     },

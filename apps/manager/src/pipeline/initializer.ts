@@ -117,8 +117,7 @@ export class Initializer implements Component {
     if (!verdict.success) return this.#again(task, "its answer is neither applied nor refused");
     if (verdict.data.version !== task.version)
       return this.#again(task, `it answered for version ${verdict.data.version} instead of ${task.version}`);
-    const status =
-      verdict.data.status === "applied" ? settingsApplied() : settingsRefused(verdict.data.reasons.slice(0, 100));
+    const status = verdict.data.status === "applied" ? settingsApplied() : settingsRefused(verdict.data.reasons);
     return { kind: "answered", status };
   }
 

@@ -7,6 +7,7 @@ import {
   keptPlaceholder,
   replaceSecrets,
   schemaWithKept,
+  shownSettings,
   withoutSecrets,
 } from "../../src/domain/sealed-settings.ts";
 import { ANY_KEY, secretPlaces } from "../../src/domain/secret-places.ts";
@@ -22,6 +23,7 @@ describe("secrets are found", () => {
     ["under any name", { additionalProperties: secret }, [[ANY_KEY]]],
     ["under names of a pattern", { patternProperties: { "^k": secret } }, [[ANY_KEY]]],
     ["in alternatives", { anyOf: [{ properties: { a: secret } }, { properties: { b: secret } }] }, [["a"], ["b"]]],
+    ["beside other properties", { dependencies: { a: { properties: { b: secret } } } }, [["b"]]],
     ["in conditions", { if: {}, else: { properties: { a: secret } } }, [["a"]]],
     ["behind references", { $defs: { s: secret }, properties: { a: { $ref: "#/$defs/s" } } }, [["a"]]],
     ["in a schema without any", { properties: { a: {} } }, []],
@@ -45,6 +47,17 @@ describe("secrets are found", () => {
       $defs[`d${level}`] = { allOf: [{ $ref: `#/$defs/d${level - 1}` }, { $ref: `#/$defs/d${level - 1}` }] };
     expect(secretPlaces({ $defs, $ref: "#/$defs/d39" }).problems.length).toBeGreaterThan(0);
   });
+});
+
+test("two thousand plain properties are no reason to refuse a schema", () => {
+  const properties = Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`p${n}`, { type: "string" }]));
+  expect(secretPlaces({ properties })).toEqual({ places: [], problems: [] });
+});
+
+test("what was stored in clear before the schema made it a secret is not shown", () => {
+  const { places } = secretPlaces({ properties: { key: secret, list: { items: secret } } });
+  const stored = { key: "clear", plain: 1, list: ["clear", { $sealed: "x" }] };
+  expect(shownSettings(stored, places)).toEqual({ plain: 1, list: [null, null] });
 });
 
 describe("sealing", () => {

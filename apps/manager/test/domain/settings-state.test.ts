@@ -34,3 +34,9 @@ describe("the state table, row by row", () => {
     expect(after(acceptsEmpty, steps)).toEqual({ state, ready, reasons: state === "refused" ? reasons : [] });
   });
 });
+
+test("a plugin's reasons are cut to what can be stored", () => {
+  const { reasons } = settingsRefused([{ path: "/a\u0000", message: `\ud800${"x".repeat(5_000)}` }]);
+  expect(reasons).toEqual([{ path: "/a", message: `\ufffd${"x".repeat(999)}` }]);
+  expect(settingsRefused(Array(500).fill({ path: "", message: "no" })).reasons).toHaveLength(100);
+});

@@ -99,6 +99,14 @@ describe("an action", () => {
     one.reply = appliesEverything;
   });
 
+  test("answered with more levels than anybody can write is the plugin's failure", async () => {
+    one.reply = () => ({ raw: `{"outcome":"passed","output":${"[".repeat(400_000)}${"]".repeat(400_000)}}` });
+    const answer = await act({ from: "2026-01-01" });
+    one.reply = appliesEverything;
+    expect([answer.status, answer.body.code]).toEqual([502, "plugin-failed"]);
+    expect(answer.body.detail).toContain("nested deeper than");
+  });
+
   test("that takes too long is 504", async () => {
     one.reply = () => "never";
     const answer = await act({ from: "2026-01-01" });

@@ -85,7 +85,11 @@ describe("registration", () => {
 
   test.each([
     ["a url that is not http", { url: "ftp://host" }, "/url"],
-    ["a schema with a remote reference", { settings: { type: "object", $ref: "https://example.org/x" } }, "/settings"],
+    [
+      "a schema with a remote reference",
+      { settings: { type: "object", $ref: "https://example.org/x" } },
+      "/settings/$ref",
+    ],
     ["an asynchronous schema", { settings: { type: "object", $async: true } }, "/settings"],
     ["an unknown draft", { settings: { type: "object", $schema: "https://example.org/draft" } }, "/settings"],
     ["an unknown field", { unknown: 1 }, ""],
@@ -226,6 +230,13 @@ describe("maintenance and deregistration", () => {
 });
 
 describe("views", () => {
+  test.each(["%00", "%ff", "UPPER", "a".repeat(65)])("a page after %s, which is no id, is refused", async (after) => {
+    for (const path of ["/v1/plugins", "/v1/plugins/fresh/settings", "/v1/teams/red/plugins"]) {
+      const answer = await manager.call("GET", `${path}?after=${after}`);
+      expect([answer.status, pathsOf(answer)]).toEqual([400, ["/after"]]);
+    }
+  });
+
   test("a plugin sees itself only, an admin all, page by page", async () => {
     const token = await manager.mint("plugin", "fresh");
     const own = (await manager.call("GET", "/v1/plugins", undefined, token)).body;

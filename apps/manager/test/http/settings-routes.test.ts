@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type CryptoKey, compactDecrypt, exportJWK, generateKeyPair } from "jose";
-import { type FakePlugin, startFakePlugin } from "../fake-plugin.ts";
+import { appliesEverything, type FakePlugin, startFakePlugin } from "../fake-plugin.ts";
 import { createGround, eventually, registration, type TestGround, type TestManager } from "../test-manager.ts";
 
 const SCHEMA = {
@@ -166,6 +166,21 @@ describe("the plugin's answer", () => {
     await configure("green", { sheet: "good" });
     expect((await settled("green", "applied")).settings.reasons).toEqual([]);
     expect(await ready("green")).toBe(true);
+  });
+
+  test("refused with characters that Postgres keeps not: it is settled all the same", async () => {
+    await enable("teal");
+    plugin.reply = ({ body }) => ({
+      body: {
+        status: "refused",
+        version: body.version,
+        reasons: [{ path: "/sheet\u0000", message: "\u0000no\ud800" }],
+      },
+    });
+    await configure("teal", { sheet: "bad", key: "12345678" });
+    const { settings } = await settled("teal", "refused");
+    plugin.reply = appliesEverything;
+    expect(settings.reasons).toEqual([{ path: "/sheet", message: "no\ufffd" }]);
   });
 
   test("none: the settings stay pending, the earlier ones stay in force, and it is asked again", async () => {

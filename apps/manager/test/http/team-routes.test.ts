@@ -168,6 +168,8 @@ describe("a quota", () => {
     expect((await manager.call("PUT", "/v1/teams/red/quota", { quota: null }, red)).status).toBe(403);
     const answer = await manager.call("PUT", "/v1/teams/red/quota", { quota: { eventsPerSecond: 0, burst: 1.5 } });
     expect([answer.status, answer.body.problems.length]).toEqual([400, 2]);
+    const giant = await manager.call("PUT", "/v1/teams/red/quota", { quota: { eventsPerSecond: 1, burst: 3e9 } });
+    expect(giant.body).toMatchObject({ status: 400, problems: [{ path: "/quota/burst" }] });
   });
 });
 
