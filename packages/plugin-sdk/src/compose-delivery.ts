@@ -8,6 +8,7 @@ import type { PluginDefinition } from "./define-plugin.ts";
 import { Attempter } from "./delivery/attempt.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { FairPool } from "./delivery/fair-pool.ts";
+import { HandOver } from "./delivery/hand-over.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
 import { RetryLoop } from "./delivery/retry-loop.ts";
 import type { Drain } from "./drain.ts";
@@ -106,6 +107,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     pool,
     attempt: (received, signal) => attempter.attempt(received, null, signal),
     refuse: (malformed) => attempter.refuse(malformed),
+    handOver: new HandOver({ retries, attempter, pool, table: loop, clock, leaseMs }),
     room: async (signal) => {
       while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);
     },

@@ -2,11 +2,13 @@ import type { Admin, Consumer, EachBatchPayload, KafkaClient } from "@plugboard/
 import type { Clock, Component, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { FairPool } from "../delivery/fair-pool.ts";
+import type { HandOver } from "../delivery/hand-over.ts";
 import { type MalformedRecord, type Received, receive } from "../delivery/received.ts";
 import type { SdkMetrics } from "../metrics.ts";
 import { SparseLog } from "../sparse-log.ts";
 import { OffsetWindow } from "./offset-window.ts";
 import { recordCopy } from "./record-copy.ts";
+import { WindowItem } from "./window-item.ts";
 
 export interface TopicConsumerParts {
   readonly kafka: KafkaClient;
@@ -19,6 +21,7 @@ export interface TopicConsumerParts {
   readonly pool: FairPool;
   readonly attempt: (received: Received, signal: AbortSignal) => Promise<void>;
   readonly refuse: (malformed: MalformedRecord) => Promise<void>;
+  readonly handOver: HandOver;
   /** Resolves when there is room in the due-time table. */
   readonly room: (signal: AbortSignal) => Promise<void>;
   /** Resolves when the outcomes reported so far are published, or have had their time. */
@@ -43,6 +46,7 @@ const RESTART_DELAY_MS_MAX = 10_000;
  * Reads the plugin's topic in windows (what one fetch brought of one partition).
  *
  *   fetch ──► every delivery into the pool ──► settled or stored ──► offset of the contiguous part ──► commit
+ *                     └─ its team is late ──► handed over to the due-time table: also stored
  *
  * While a window is worked on, heartbeats go on, so a slow handler does not cost the partition. On a rebalance or a drain
  * nothing new is begun; what has begun is finished; only what is done is committed, and the rest comes again.
@@ -53,6 +57,8 @@ export class TopicConsumer implements Component {
   problem: string | null = "not started";
   readonly #parts: TopicConsumerParts;
   readonly #log: SparseLog;
+  /** Attempts that go on beside their window: at most as many as the pool has places. */
+  readonly #beside = new Set<Promise<void>>();
   #work: Promise<void> = Promise.resolve();
 
   constructor(parts: TopicConsumerParts) {
@@ -68,6 +74,7 @@ export class TopicConsumer implements Component {
   /** To be called after `draining` has aborted. */
   async stop(): Promise<void> {
     await this.#work;
+    await Promise.all(this.#beside);
   }
 
   async #run(): Promise<void> {
@@ -152,36 +159,73 @@ export class TopicConsumer implements Component {
     const halt = new AbortController();
     const over = new AbortController();
     const tending = this.#tend(payload, window, over.signal).catch((error: unknown) => halt.abort(error));
-    await Promise.all(
-      batch.messages.map(async (message, index) => {
-        try {
-          const copy = recordCopy(message, batch.topic, batch.partition);
-          if (await this.#one(payload, copy, halt.signal)) window.done(index);
-        } catch (error) {
-          halt.abort(error);
-        }
-      }),
-    );
+    const items = batch.messages.map((message, index) => {
+      const copy = recordCopy(message, batch.topic, batch.partition);
+      return this.#begin(payload, copy, halt, () => window.done(index));
+    });
+    const relieving = this.#relieve(items, halt.signal, over.signal);
+    await Promise.all(items.map(({ left }) => left));
     over.abort();
-    await tending;
+    await Promise.all([tending, relieving]);
     await flush();
     await this.#commit(payload, window);
     if (halt.signal.aborted && !this.#parts.draining.aborted) throw halt.signal.reason;
   }
 
-  /** Answers whether the record is settled or stored. */
-  async #one(payload: EachBatchPayload, copy: ReturnType<typeof recordCopy>, halted: AbortSignal): Promise<boolean> {
-    const { plugin, flatSource, pool, attempt, refuse, room, draining, stopping } = this.#parts;
+  #begin(
+    payload: EachBatchPayload,
+    copy: ReturnType<typeof recordCopy>,
+    halt: AbortController,
+    done: () => void,
+  ): WindowItem {
+    const { plugin, flatSource, pool, attempt, refuse, room, draining, stopping, handOver } = this.#parts;
     const item = receive(copy, plugin, flatSource);
-    const team = item.kind === "delivery" ? item.event.teamId : "";
-    const orderKey = item.kind === "delivery" ? item.orderKey : null;
-    return await pool.run(team, orderKey, async () => {
+    const delivery = item.kind === "delivery" ? item : null;
+    const team = delivery?.event.teamId ?? "";
+    const work = async () => {
       await room(draining).catch(() => {});
-      if (draining.aborted || halted.aborted || !payload.isRunning() || payload.isStale()) return false;
+      if (draining.aborted || halt.signal.aborted || !payload.isRunning() || payload.isStale()) return false;
       if (item.kind === "delivery") await attempt(item, stopping);
       else await refuse(item);
       return true;
+    };
+    return new WindowItem({
+      delivery,
+      task: delivery !== null && handOver.atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work),
+      handOver,
+      done,
+      failed: (error) => halt.abort(error),
+      beside: (attempt) => this.#keepBeside(attempt),
     });
+  }
+
+  #keepBeside(attempt: Promise<void>): void {
+    const kept: Promise<void> = attempt
+      .catch((error: Error) => this.#log.warn({ reason: error.message }, "an attempt was left; it comes again"))
+      .finally(() => this.#beside.delete(kept));
+    this.#beside.add(kept);
+  }
+
+  /** Hands over what would hold the window up: one after the other, so that a response's deliveries keep their order. */
+  async #relieve(items: readonly WindowItem[], halted: AbortSignal, over: AbortSignal): Promise<void> {
+    const { clock, handOver, draining } = this.#parts;
+    const begun = clock.monotonic();
+    for (const item of items) {
+      if (!item.unplaced) continue;
+      if (halted.aborted || draining.aborted) item.abandon();
+      else await item.handOver();
+    }
+    while (!over.aborted && !draining.aborted) {
+      await clock.sleep(TEND_EVERY_MS, over).catch(() => {});
+      try {
+        for (const item of items) {
+          if (over.aborted || draining.aborted) return;
+          if (item.here && handOver.wanted(item.team, clock.monotonic() - begun)) await item.handOver();
+        }
+      } catch (error) {
+        this.#log.warn({ reason: (error as Error).message }, "late deliveries hold their window up; trying again");
+      }
+    }
   }
 
   async #tend(payload: EachBatchPayload, window: OffsetWindow, over: AbortSignal): Promise<void> {

@@ -35,7 +35,7 @@ export interface AttemptParts<Schema extends z.ZodObject> {
 }
 
 /** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
-const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter">, number> = {
+const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn">, number> = {
   settings: 30_000,
   table: 500,
   order: 1_000,
@@ -60,9 +60,17 @@ const WAIT_AGE_MS_MAX = 7 * 86_400_000;
 export class Attempter<Schema extends z.ZodObject> {
   readonly #parts: AttemptParts<Schema>;
   #count = 0;
+  /** Per team, when each of its handler calls under way began; the oldest first. */
+  readonly #calls = new Map<string, Set<{ readonly since: number }>>();
 
   constructor(parts: AttemptParts<Schema>) {
     this.#parts = parts;
+  }
+
+  /** When the oldest handler call under way of a team began, on the monotonic clock; null when there is none. */
+  callingSince(team: string): number | null {
+    const [oldest] = this.#calls.get(team) ?? [];
+    return oldest?.since ?? null;
   }
 
   /** @param signal aborted when there is no more time at all. */
@@ -128,7 +136,11 @@ export class Attempter<Schema extends z.ZodObject> {
     const { clock, deliveries, limits, metrics } = this.#parts;
     const begun = clock.monotonic();
     metrics.inFlight.inc();
-    const result = await this.#call(received, claimed, signal).finally(() => metrics.inFlight.dec());
+    const ended = this.#calling(received.event.teamId, begun);
+    const result = await this.#call(received, claimed, signal).finally(() => {
+      metrics.inFlight.dec();
+      ended();
+    });
     const durationMs = Math.round(clock.monotonic() - begun);
     metrics.attemptSeconds.observe(durationMs / 1_000);
     if (result === "handed-back") {
@@ -165,6 +177,16 @@ export class Attempter<Schema extends z.ZodObject> {
       default:
         return next satisfies never;
     }
+  }
+
+  #calling(team: string, since: number): () => void {
+    const call = { since };
+    const calls = this.#calls.get(team) ?? new Set();
+    this.#calls.set(team, calls.add(call));
+    return () => {
+      calls.delete(call);
+      if (calls.size === 0) this.#calls.delete(team);
+    };
   }
 
   async #call(

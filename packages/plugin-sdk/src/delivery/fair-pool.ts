@@ -4,6 +4,13 @@ interface Item {
   readonly begin: () => Promise<void>;
 }
 
+/** A task given to the pool. */
+export interface PoolTask<T> {
+  readonly done: Promise<T>;
+  /** Takes it back unless it has begun; answers whether it did. `done` then never settles. */
+  readonly withdraw: () => boolean;
+}
+
 export interface FairPoolLimits {
   /** Tasks under way at once. */
   readonly inFlightMax: number;
@@ -35,28 +42,53 @@ export class FairPool {
     return this.#inFlight;
   }
 
+  /** Whether another task of any team could begin. */
+  get hasRoom(): boolean {
+    return this.#inFlight < this.#limits.inFlightMax;
+  }
+
+  /** Whether a team has as much under way as one team may. */
+  hasItsShare(team: string): boolean {
+    return (this.#inFlightOf.get(team) ?? 0) >= this.#limits.teamInFlightMax;
+  }
+
   /**
    * @param orderKey tasks of the same team and key run in the order they were given; null for no order.
    */
   run<T>(team: string, orderKey: string | null, task: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const begin = async () => {
-        try {
-          resolve(await task());
-        } catch (error) {
-          reject(error);
-        }
-      };
-      const item: Item = { team, chain: orderKey === null ? null : JSON.stringify([team, orderKey]), begin };
-      const queue = item.chain === null ? undefined : this.#chains.get(item.chain);
-      if (queue !== undefined) {
-        queue.push(item);
-        return;
+    return this.submit(team, orderKey, task).done;
+  }
+
+  /** As {@link run}, for a caller that may want the task back while it waits. */
+  submit<T>(team: string, orderKey: string | null, task: () => Promise<T>): PoolTask<T> {
+    const { promise: done, resolve, reject } = Promise.withResolvers<T>();
+    const begin = async () => {
+      try {
+        resolve(await task());
+      } catch (error) {
+        reject(error);
       }
+    };
+    const item: Item = { team, chain: orderKey === null ? null : JSON.stringify([team, orderKey]), begin };
+    const queue = item.chain === null ? undefined : this.#chains.get(item.chain);
+    if (queue !== undefined) queue.push(item);
+    else {
       if (item.chain !== null) this.#chains.set(item.chain, []);
       this.#enqueue(item);
       this.#fill();
-    });
+    }
+    return { done, withdraw: () => this.#withdraw(item) };
+  }
+
+  #withdraw(item: Item): boolean {
+    const behind = item.chain === null ? undefined : this.#chains.get(item.chain);
+    if (behind !== undefined && removeFrom(behind, item)) return true;
+    const waiting = this.#ready.get(item.team);
+    if (waiting === undefined || !removeFrom(waiting, item)) return false;
+    if (waiting.length === 0) this.#ready.delete(item.team);
+    this.#nextOf(item.chain);
+    this.#fill();
+    return true;
   }
 
   #enqueue(item: Item): void {
@@ -88,11 +120,21 @@ export class FairPool {
     const left = (this.#inFlightOf.get(team) ?? 1) - 1;
     if (left === 0) this.#inFlightOf.delete(team);
     else this.#inFlightOf.set(team, left);
-    if (chain !== null) {
-      const next = this.#chains.get(chain)?.shift();
-      if (next === undefined) this.#chains.delete(chain);
-      else this.#enqueue(next);
-    }
+    this.#nextOf(chain);
     this.#fill();
   }
+
+  /** The head of a chain is gone: the one behind it may begin. */
+  #nextOf(chain: string | null): void {
+    if (chain === null) return;
+    const next = this.#chains.get(chain)?.shift();
+    if (next === undefined) this.#chains.delete(chain);
+    else this.#enqueue(next);
+  }
+}
+
+function removeFrom(items: Item[], item: Item): boolean {
+  const index = items.indexOf(item);
+  if (index >= 0) items.splice(index, 1);
+  return index >= 0;
 }

@@ -45,6 +45,11 @@ export class OutcomePublisher implements Component {
   readonly #stop = new AbortController();
   #pending: OutgoingRecord[] = [];
   #sending: Promise<void> | null = null;
+  /** Outcomes taken for publishing, and those published or dropped: in the same order. */
+  #taken = 0;
+  #concluded = 0;
+  /** Who waits for how many to be concluded. */
+  readonly #flushes = new Set<{ readonly upTo: number; readonly wake: () => void }>();
 
   constructor(parts: OutcomePublisherParts) {
     this.#parts = parts;
@@ -59,6 +64,7 @@ export class OutcomePublisher implements Component {
       this.#dropped(1, "too many are waiting");
       return;
     }
+    this.#taken += 1;
     const record = recordOf(plugin, received, report, new Date(clock.now()).toISOString());
     this.#pending.push({
       key: record.responseId ?? record.eventId,
@@ -72,12 +78,17 @@ export class OutcomePublisher implements Component {
     this.#sending ??= this.#drain();
   }
 
-  /** Waits until what was reported so far is acknowledged, but not longer than `ms`. */
+  /** Waits until what was reported so far is acknowledged, but not longer than `ms`; what comes after it is not waited for. */
   async flush(ms: number): Promise<void> {
-    if (this.#sending === null) return;
+    const upTo = this.#taken;
+    if (this.#concluded >= upTo) return;
     const late = new AbortController();
     const timer = this.#parts.clock.sleep(ms, late.signal).catch(() => {});
-    await Promise.race([this.#sending, timer]);
+    const { promise, resolve: wake } = Promise.withResolvers<void>();
+    const waiting = { upTo, wake };
+    this.#flushes.add(waiting);
+    await Promise.race([promise, timer]);
+    this.#flushes.delete(waiting);
     late.abort();
   }
 
@@ -97,6 +108,8 @@ export class OutcomePublisher implements Component {
       } catch (error) {
         this.#dropped(batch.length, (error as Error).message);
       }
+      this.#concluded += batch.length;
+      for (const { upTo, wake } of this.#flushes) if (this.#concluded >= upTo) wake();
     }
     this.#sending = null;
   }

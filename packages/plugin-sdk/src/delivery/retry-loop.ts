@@ -45,6 +45,8 @@ export class RetryLoop implements Component {
   readonly name = "retry-loop";
   /** Whether the table has its fill: the consumer waits. */
   full = false;
+  /** Entries in the table when they were last counted, and those handed over since. */
+  waiting = 0;
   readonly #parts: RetryLoopParts;
   readonly #log: SparseLog;
   readonly #active = new Map<Promise<void>, string>();
@@ -109,6 +111,7 @@ export class RetryLoop implements Component {
     this.#countedAt = now;
     const count = await this.#parts.retries.count(RETRIES_MAX);
     this.#parts.metrics.retriesWaiting.set(count);
+    this.waiting = count;
     this.full = count >= RETRIES_MAX;
   }
 

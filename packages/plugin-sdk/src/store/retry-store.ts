@@ -20,7 +20,7 @@ export interface Verdict {
 }
 
 /** What an entry waits for; the counted one is `retry`. */
-export type WaitingFor = "retry" | "settings" | "order" | "busy" | "table" | "drain" | "dead-letter";
+export type WaitingFor = "retry" | "settings" | "order" | "busy" | "table" | "drain" | "turn" | "dead-letter";
 
 /** An entry taken for one attempt. */
 export interface TakenEntry {
@@ -95,7 +95,7 @@ export class RetryStore {
         how.waitingFor,
         record.key,
         record.value,
-        JSON.stringify(record.headers.map(([name, value]) => [name, value.toString("base64")])),
+        headersText(record),
         record.readFrom,
         how.verdict === undefined ? null : JSON.stringify(how.verdict),
         JSON.stringify(bounded(how.history)),
@@ -104,6 +104,52 @@ export class RetryStore {
         how.uncount ?? false,
       ],
     });
+  }
+
+  /**
+   * Stores a delivery that waits for its turn in this process, so that its offset may move. One that stands here already,
+   * or has its end, is left as it is: its copy's own way goes on.
+   */
+  async handOver(item: Received, dueInMs: number): Promise<void> {
+    await this.#pool.query({
+      name: "hand-over",
+      text: `WITH identity AS (
+               INSERT INTO deliveries (id, team, order_key, revision, state) VALUES ($1, $2, $3, $4, 'waiting')
+               ON CONFLICT (id) DO NOTHING)
+             INSERT INTO retries (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
+                 record_headers, origin, due_at)
+             VALUES ($1, $2, $3, $4, 'turn', $5, $6, $7, $8, now() + $9 * interval '1 ms')
+             ON CONFLICT (delivery_id) DO NOTHING`,
+      values: handOverValues(item, dueInMs),
+    });
+  }
+
+  /**
+   * Stores a delivery whose attempt is under way, so that its offset may move before the attempt ends: due when the claim
+   * has run out, which a crash leaves to any instance. The attempt's end finds the entry and removes or replaces it.
+   * Answers false, and stores nothing, when no claim stands.
+   */
+  async handOverClaimed(item: Received, dueInMs: number): Promise<boolean> {
+    const { rowCount } = await this.#pool.query({
+      name: "hand-over-claimed",
+      text: `WITH claimed AS (SELECT FROM deliveries WHERE id = $1 AND state = 'started' FOR UPDATE)
+             INSERT INTO retries (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
+                 record_headers, origin, due_at)
+             SELECT $1::text, $2::text, $3::text, $4::bigint, 'busy', $5::bytea, $6::bytea, $7::json, $8::text,
+               now() + $9::int * interval '1 ms' FROM claimed
+             ON CONFLICT (delivery_id) DO NOTHING`,
+      values: handOverValues(item, dueInMs),
+    });
+    return rowCount === 1;
+  }
+
+  /** Removes an entry that was handed over at the moment its delivery was settled. */
+  async removeSettled(deliveryId: string): Promise<void> {
+    await this.#pool.query(
+      `DELETE FROM retries r USING deliveries d WHERE r.delivery_id = $1 AND d.id = $1 AND d.state = 'settled'
+         AND r.verdict IS NULL`,
+      [deliveryId],
+    );
   }
 
   /**
@@ -179,6 +225,15 @@ export class RetryStore {
     );
     return Number(rows[0]?.count ?? 0);
   }
+}
+
+function handOverValues({ id, event, orderKey, record }: Received, dueInMs: number): unknown[] {
+  const { key, value, readFrom } = record;
+  return [id, event.teamId, orderKey, event.revision, key, value, headersText(record), readFrom, dueInMs];
+}
+
+function headersText(record: RecordCopy): string {
+  return JSON.stringify(record.headers.map(([name, value]) => [name, value.toString("base64")]));
 }
 
 function bounded(history: readonly FailedAttempt[]): readonly FailedAttempt[] {

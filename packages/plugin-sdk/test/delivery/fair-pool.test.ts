@@ -37,6 +37,26 @@ describe("FairPool", () => {
     expect(pool.inFlight).toBe(3);
   });
 
+  test("gives a task back that has not begun, and lets the one behind it begin", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 2, teamInFlightMax: 1 });
+    const first = pool.submit("a", "k", gate.task("a1"));
+    const second = pool.submit("a", "k", gate.task("a2"));
+    const third = pool.submit("a", "l", gate.task("a3"));
+    void pool.run("a", "l", gate.task("a4"));
+    expect([first.withdraw(), second.withdraw(), second.withdraw(), third.withdraw()]).toEqual([
+      false,
+      true,
+      false,
+      true,
+    ]);
+    await gate.end("a1");
+    await gate.end("a4");
+    void pool.run("a", "k", gate.task("a5"));
+    expect(gate.begun).toEqual(["a1", "a4", "a5"]);
+    expect([pool.inFlight, pool.hasRoom, pool.hasItsShare("a"), pool.hasItsShare("b")]).toEqual([1, true, true, false]);
+  });
+
   test("passes results and errors on, also of tasks that throw at once", async () => {
     const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
     const thrown = pool.run("a", "k", () => {

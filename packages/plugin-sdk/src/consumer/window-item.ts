@@ -1,0 +1,92 @@
+import type { PoolTask } from "../delivery/fair-pool.ts";
+import type { HandOver } from "../delivery/hand-over.ts";
+import type { Received } from "../delivery/received.ts";
+
+export interface WindowItemParts {
+  /** Null for a record that is no event. */
+  readonly delivery: Received | null;
+  /** Its place in the pool; null when it is to be handed over at once. Answers whether it is settled or stored. */
+  readonly task: PoolTask<boolean> | null;
+  readonly handOver: HandOver;
+  /** Settled or stored: its offset may move. */
+  readonly done: () => void;
+  /** Neither is certain: its offset stays. */
+  readonly failed: (error: unknown) => void;
+  /** Takes an attempt that goes on when its record has left the window. */
+  readonly beside: (attempt: Promise<void>) => void;
+}
+
+/**
+ * One record of a window, from being fetched until the window need not wait for it any more.
+ *
+ *   here ──settled or stored──► left (done)         here ──failed, or not begun──► left (not done)
+ *     └────handed over────────► left (done); an attempt under way goes on beside
+ */
+export class WindowItem {
+  readonly team: string;
+  /** Resolves when the window need not wait for it any more. */
+  readonly left: Promise<void>;
+  /** Whether the window still waits for it. */
+  here = true;
+  readonly #parts: WindowItemParts;
+  readonly #attempt: Promise<void>;
+  #leave: () => void = () => {};
+
+  constructor(parts: WindowItemParts) {
+    this.#parts = parts;
+    this.team = parts.delivery?.event.teamId ?? "";
+    this.left = new Promise((resolve) => {
+      this.#leave = resolve;
+    });
+    this.#attempt = this.#watch();
+  }
+
+  /** Whether it has no place in the pool and waits to be handed over. */
+  get unplaced(): boolean {
+    return this.here && this.#parts.task === null;
+  }
+
+  /**
+   * Stores it in the due-time table and leaves the window. One whose attempt is under way, but not at its handler, stays.
+   * @throws when an attempt under way cannot be stored; it then stays here.
+   */
+  async handOver(): Promise<void> {
+    const { delivery, task, handOver } = this.#parts;
+    if (delivery === null) return;
+    if (task === null || task.withdraw()) {
+      try {
+        await handOver.waiting(delivery);
+        this.#ends(true);
+      } catch (error) {
+        this.#parts.failed(error);
+        this.#ends(false);
+      }
+    } else if (await handOver.underWay(delivery)) {
+      this.#parts.beside(this.#attempt.finally(() => handOver.ended(delivery)));
+      this.#ends(true);
+    }
+  }
+
+  /** Leaves the window not done: its offset stays. Only for one without a place in the pool. */
+  abandon(): void {
+    this.#ends(false);
+  }
+
+  async #watch(): Promise<void> {
+    const { task, failed } = this.#parts;
+    try {
+      if (task !== null) this.#ends(await task.done);
+    } catch (error) {
+      if (!this.here) throw error;
+      failed(error);
+      this.#ends(false);
+    }
+  }
+
+  #ends(done: boolean): void {
+    if (!this.here) return;
+    this.here = false;
+    if (done) this.#parts.done();
+    this.#leave();
+  }
+}

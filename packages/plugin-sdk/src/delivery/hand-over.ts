@@ -1,0 +1,77 @@
+import type { Clock } from "@plugboard/runtime";
+import type { RetryStore } from "../store/retry-store.ts";
+import type { FairPool } from "./fair-pool.ts";
+import type { Received } from "./received.ts";
+
+export interface HandOverParts {
+  readonly retries: Pick<RetryStore, "handOver" | "handOverClaimed" | "removeSettled">;
+  /** Knows how long a team's handlers have been at it. */
+  readonly attempter: { callingSince(team: string): number | null };
+  readonly pool: Pick<FairPool, "hasRoom" | "hasItsShare">;
+  /** The due-time table's size, as far as known; counted up here. */
+  readonly table: { waiting: number };
+  readonly clock: Clock;
+  /** How long a claim holds. */
+  readonly leaseMs: number;
+}
+
+/** A handler call longer than this is late: its team's deliveries do not hold up the partition any more. */
+const LATE_MS = 3_000;
+/** A window longer than this lets go of teams that have more in it than they get done, while places are free. */
+const WINDOW_MS_MAX = 10_000;
+/** Entries in the due-time table beyond which nothing is handed over: then the partition waits, as for a full vendor. */
+const TABLE_ENTRIES_MAX = 50_000;
+/** When an entry that waits for its turn is looked at first; the retry loop takes it when its team has a place. */
+const TURN_MS = 1_000;
+
+/**
+ * Decides which deliveries of a fetched window move to the due-time table without (or beside) an attempt, so that the
+ * offset goes on and one team that is slow or hangs does not hold up the others behind it in the same partition.
+ */
+export class HandOver {
+  readonly #parts: HandOverParts;
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a team's new records need not even queue: its whole share of places is taken, by calls that are late. */
+  atOnce(team: string): boolean {
+    return this.#possible && this.#isLate(team) && this.#parts.pool.hasItsShare(team);
+  }
+
+  /** Whether a window of this age lets go of what a team has in it. */
+  wanted(team: string, windowMs: number): boolean {
+    if (!this.#possible) return false;
+    if (windowMs >= LATE_MS && this.#isLate(team)) return true;
+    const { pool, attempter } = this.#parts;
+    return windowMs >= WINDOW_MS_MAX && pool.hasRoom && attempter.callingSince(team) !== null;
+  }
+
+  /** Stores a delivery whose attempt has not begun. */
+  async waiting(received: Received): Promise<void> {
+    await this.#parts.retries.handOver(received, TURN_MS);
+    this.#parts.table.waiting += 1;
+  }
+
+  /** Stores a delivery whose attempt is under way; false when it is not at its handler (yet, or any more). */
+  async underWay(received: Received): Promise<boolean> {
+    const stored = await this.#parts.retries.handOverClaimed(received, this.#parts.leaseMs);
+    if (stored) this.#parts.table.waiting += 1;
+    return stored;
+  }
+
+  /** To be called when an attempt that was handed over has ended: it may have been settled while it was stored. */
+  async ended(received: Received): Promise<void> {
+    await this.#parts.retries.removeSettled(received.id);
+  }
+
+  get #possible(): boolean {
+    return this.#parts.table.waiting < TABLE_ENTRIES_MAX;
+  }
+
+  #isLate(team: string): boolean {
+    const since = this.#parts.attempter.callingSince(team);
+    return since !== null && this.#parts.clock.monotonic() - since >= LATE_MS;
+  }
+}
