@@ -38,6 +38,9 @@ export class KafkaSource implements Source {
   readonly #assignmentOf = new WeakMap<SourceBatch, Assignment>();
   #assignment: Assignment | undefined;
   readonly #committing = new WeakMap<Assignment, Promise<void>>();
+  /** Where partitions go back to, until that is committed. */
+  readonly #toSetBack = new Map<number, number>();
+  #rewinding: Promise<void> | undefined;
   #paused = false;
   #wake: () => void = () => {};
 
@@ -56,7 +59,10 @@ export class KafkaSource implements Source {
       ...options,
       group: this.membership.consumer,
       onFetched: () => this.#wake(),
-      onLost: () => void this.rewind("offsets were lost"),
+      onSetBack: (offsets) => {
+        for (const [partition, offset] of offsets) this.#toSetBack.set(partition, offset);
+        void this.rewind("the topic's records are others now");
+      },
     });
   }
 
@@ -89,7 +95,15 @@ export class KafkaSource implements Source {
     void this.#commit(assignment);
   }
 
-  async rewind(reason: string): Promise<void> {
+  /** Calls that overlap share one. */
+  rewind(reason: string): Promise<void> {
+    this.#rewinding ??= this.#rewindOnce(reason).finally(() => {
+      this.#rewinding = undefined;
+    });
+    return this.#rewinding;
+  }
+
+  async #rewindOnce(reason: string): Promise<void> {
     const assignment = this.#assignment;
     if (assignment === undefined || this.#paused) {
       if (assignment !== undefined) this.#end(assignment);
@@ -97,6 +111,7 @@ export class KafkaSource implements Source {
     }
     this.#end(assignment);
     await this.#options.clock.sleep(REWIND_PAUSE_MS);
+    await this.#commitSetBack(assignment);
     // A join meanwhile has begun anew by itself.
     if (this.#assignment !== assignment) return;
     this.#options.logger.info(
@@ -104,6 +119,23 @@ export class KafkaSource implements Source {
       "reading again from the committed offsets",
     );
     this.#begin(assignment.partitions, assignment.membership);
+  }
+
+  /** Commits the offsets that partitions go back to, once nothing of what was read can be committed any more. */
+  async #commitSetBack(assignment: Assignment): Promise<void> {
+    // One that is under way would be taken for the later one.
+    await this.#committing.get(assignment);
+    while (this.#toSetBack.size > 0 && this.#assignment === assignment && !this.#paused) {
+      const offsets = new Map(this.#toSetBack);
+      try {
+        await this.membership.consumer.commit({ offsets: this.#forCommit(offsets) });
+        this.#toSetBack.clear();
+      } catch (error) {
+        this.#options.logger.warn({ error, offsets: Object.fromEntries(offsets) }, "setting back failed: trying again");
+        await this.#options.clock.sleep(COMMIT_RETRY_MS);
+      }
+    }
+    this.#toSetBack.clear();
   }
 
   async pause(): Promise<void> {

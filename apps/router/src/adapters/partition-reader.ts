@@ -28,8 +28,8 @@ export interface PartitionReaderOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly onFetched: () => void;
-  /** Offsets were set back: whatever is in hand must be forgotten. */
-  readonly onLost: () => void;
+  /** Partitions go on at earlier offsets than were read: what is in hand must be forgotten, and these be committed. */
+  readonly onSetBack: (offsets: ReadonlyMap<number, number>) => void;
 }
 
 /**
@@ -107,15 +107,21 @@ export class PartitionReader {
   async #fetchLoops(assignment: Assignment): Promise<void> {
     const busy = new Set<number>();
     const { readingStopped } = assignment;
+    const { logger } = this.#options;
     while (!readingStopped.aborted) {
       const { promise: somethingEnded, resolve } = Promise.withResolvers<void>();
       for (const [node, { topicId, partitions }] of await this.#leaders(assignment)) {
         if (busy.has(node)) continue;
         busy.add(node);
-        void this.#fetchFrom(assignment, node, topicId, partitions).finally(() => {
-          busy.delete(node);
-          resolve();
-        });
+        void this.#fetchFrom(assignment, node, topicId, partitions)
+          .catch(async (error: unknown) => {
+            logger.warn({ error, node, partitions }, "what was fetched could not be taken: trying again");
+            await this.#pause(FETCH_RETRY_MS, readingStopped);
+          })
+          .finally(() => {
+            busy.delete(node);
+            resolve();
+          });
       }
       // A broker that is busy elsewhere must not keep a partition from being taken up by its new leader for long.
       await Promise.race([
@@ -131,6 +137,7 @@ export class PartitionReader {
     try {
       const metadata = await this.#fetcher.metadata({ topics: [topic] });
       const known = metadata.topics.get(topic);
+      if (known !== undefined && (await this.#madeAnew(assignment, known.id))) return leaders;
       for (const partition of assignment.partitions) {
         const leader = known?.partitions[partition]?.leader ?? -1;
         if (known === undefined || !metadata.brokers.has(leader)) continue;
@@ -209,23 +216,32 @@ export class PartitionReader {
   }
 
   /** The records at a position are gone (retention, or a topic made anew): goes on with the first there is, loudly. */
-  async #seekToEarliest(assignment: Assignment, partitions: number[]): Promise<void> {
-    const { topic, group, logger, metrics } = this.#options;
-    const earliest = await this.#earliest(partitions);
+  async #seekToEarliest(assignment: Assignment, partitions: readonly number[]): Promise<void> {
+    const { topic, logger, metrics } = this.#options;
+    const earliest = await this.#earliest([...partitions]);
+    const back = new Map<number, number>();
     for (const partition of partitions) {
       const position = assignment.positions.get(partition) ?? 0;
       const first = Number(earliest[partition] ?? 0n);
+      if (first === position) continue;
       metrics.offsetsLost(partition);
       logger.error(
         { topic, partition, position, first },
         "the next record to route does not exist any more: records were deleted before they were routed, or the topic was made anew",
       );
-      if (assignment.ended.aborted) return;
-      if (first < position) {
-        await group.commit({ offsets: [{ topic, partition, offset: BigInt(first), leaderEpoch: -1 }] });
-        this.#options.onLost();
-      } else assignment.positions.set(partition, first);
+      if (first < position) back.set(partition, first);
+      else assignment.positions.set(partition, first);
     }
+    if (back.size > 0 && !assignment.ended.aborted) this.#options.onSetBack(back);
+  }
+
+  /** Under the same name, but another topic: no offset of the old one means anything in it. */
+  async #madeAnew(assignment: Assignment, topicId: string): Promise<boolean> {
+    assignment.topicId ??= topicId;
+    if (assignment.topicId === topicId) return false;
+    await this.#seekToEarliest(assignment, assignment.partitions);
+    assignment.topicId = topicId;
+    return true;
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

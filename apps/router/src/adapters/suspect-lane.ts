@@ -65,7 +65,8 @@ export class SuspectLane {
   async run(): Promise<void> {
     const { topic, stopping, clock, logger } = this.#options;
     while (!stopping.aborted) {
-      if (await this.#attempt()) {
+      // Looked at again in this turn: what was pushed since the attempt ended would be left in a lane nobody runs.
+      if ((await this.#attempt()) && this.#entries.length === 0) {
         logger.info({ topic }, "the topic is written again");
         return this.#options.onRecovered();
       }
@@ -125,19 +126,22 @@ export class SuspectLane {
     }
     this.#entries = refused.concat(entries.slice(taken));
     if (!tooLarge) return refused.length === 0;
-    if (this.#oneByOne) this.#parkFirst();
-    this.#oneByOne = true;
-    return true;
+    if (!this.#oneByOne) {
+      this.#oneByOne = true;
+      return true;
+    }
+    return this.#parkFirst();
   }
 
-  /** A record above the topic's own limit: waiting would not help. */
-  #parkFirst(): void {
+  /** A record above the topic's own limit: waiting would not help. @returns false when it has to wait all the same. */
+  #parkFirst(): boolean {
     const { topic, logger, mayPark, park } = this.#options;
     const [first] = this.#entries;
-    if (!mayPark || first === undefined) return;
+    if (!mayPark || first === undefined) return false;
     logger.error({ topic, bytes: first.record.bytes }, "a copy is above the topic's max.message.bytes: parked");
     this.#entries.shift();
     park(first);
+    return true;
   }
 
   #parkWhenDue(): void {

@@ -26,6 +26,8 @@ export class Assignment {
   readonly committed = new Map<number, number>();
   /** End of the log, as far as committed readers see, as of the last answer that named it. */
   readonly logEnds = new Map<number, number>();
+  /** The topic's identity when it was first looked at: one that was deleted and made anew has another. */
+  topicId: string | null = null;
   readonly #topic: string;
   readonly #ended = new AbortController();
   readonly #reading = new AbortController();

@@ -7,7 +7,7 @@ export class ByteBudget {
   readonly #bytesMax: number;
   readonly #onChange: (bytes: number) => void;
   #bytes = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   constructor(bytesMax: number, onChange: (bytes: number) => void = () => {}) {
     this.#bytesMax = bytesMax;
@@ -22,9 +22,13 @@ export class ByteBudget {
   async room(signal: AbortSignal): Promise<void> {
     while (this.#bytes >= this.#bytesMax && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      const wake = () => resolve();
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake, { once: true });
       await promise;
+      // The signal lives as long as an assignment: weeks. What waited must not stay with it.
+      this.#waiting.delete(wake);
+      signal.removeEventListener("abort", wake);
     }
   }
 
@@ -37,6 +41,6 @@ export class ByteBudget {
     this.#bytes -= bytes;
     if (this.#bytes < 0) throw new Error(`released ${-this.#bytes} bytes more than were taken`);
     this.#onChange(this.#bytes);
-    if (this.#bytes < this.#bytesMax) for (const wake of this.#waiting.splice(0)) wake();
+    if (this.#bytes < this.#bytesMax) for (const wake of this.#waiting) wake();
   }
 }

@@ -19,6 +19,11 @@ export interface Refused {
 const ADDED_BYTES_MAX = 4 * 1024;
 /** Key, value and headers together: what still fits into a derived topic once the router has added its headers. */
 const WHOLE_BYTES_MAX = RECORD_BYTES_MAX + DERIVED_HEADROOM_BYTES - ADDED_BYTES_MAX;
+/**
+ * Most headers of a record. Plugins read copies with kafkajs, whose time grows with the square of their number: 5 ms for
+ * these, 20 s for 10,000, in which a plugin loses its partitions, and so does the next one that takes them.
+ */
+export const HEADERS_MAX = 256;
 
 /**
  * Reads a record as an event, or says why it is none. A binary CloudEvent is read from its headers alone.
@@ -33,6 +38,10 @@ export function decodeRecord(record: SourceRecord, flatSource: string): DecodedE
   const whole = bytes + (record.key?.byteLength ?? 0) + headerBytes(record);
   if (whole > WHOLE_BYTES_MAX) {
     const problems = [`key, value and headers are ${whole} bytes long together; the limit is ${WHOLE_BYTES_MAX}`];
+    return { kind: "malformed", reason: "too-large", problems };
+  }
+  if (record.headers.length > HEADERS_MAX) {
+    const problems = [`the record has ${record.headers.length} headers; the limit is ${HEADERS_MAX}`];
     return { kind: "malformed", reason: "too-large", problems };
   }
   return decodeEvent(headerReader(record.headers), record.value, flatSource);

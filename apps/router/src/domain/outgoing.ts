@@ -5,7 +5,7 @@ import {
   deliveryId,
   type EventAttributes,
 } from "@plugboard/contract";
-import type { Refused } from "./decode-record.ts";
+import { HEADERS_MAX, type Refused } from "./decode-record.ts";
 import type { OutgoingRecord, RecordHeader, SourceRecord } from "./ports.ts";
 
 /** Kafka's own overhead of a record beside key, value and headers: lengths, offset and time deltas, at most. */
@@ -96,7 +96,10 @@ export function filterErrorRecord(
   return outgoing(topic, key, Buffer.from(JSON.stringify(outcome)), new Map(), context.record.partition);
 }
 
-/** A record that is no event, as it was read, with reason and origin; its origin alone when it is too large to keep. */
+/**
+ * A record that is no event, as it was read, with reason and origin; without headers when those are too many for readers,
+ * and its origin alone when it is too large to keep.
+ */
 export function deadLetter(
   record: SourceRecord,
   refused: Refused,
@@ -113,7 +116,8 @@ export function deadLetter(
     headers.set(PB_DEAD_AT, Buffer.from(at));
     return outgoing(topic, key, value, headers, record.partition);
   };
-  const whole = letter(record.key, record.value, record.headers, refused.reason);
+  const own = record.headers.length <= HEADERS_MAX ? record.headers : [];
+  const whole = letter(record.key, record.value, own, refused.reason);
   return whole.bytes <= DEAD_LETTER_BYTES_MAX ? whole : letter(null, null, [], refused.reason);
 }
 

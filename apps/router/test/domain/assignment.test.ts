@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "@jest/globals";
 import { Assignment, type Fetched } from "../../src/domain/assignment.ts";
 import { ByteBudget } from "../../src/domain/byte-budget.ts";
@@ -57,6 +58,18 @@ describe("an assignment", () => {
 });
 
 describe("the budget of bytes in flight", () => {
+  test("leaves nothing behind on a signal that outlives many waits", async () => {
+    const budget = new ByteBudget(10);
+    const { signal } = new AbortController();
+    for (let wait = 0; wait < 50; wait += 1) {
+      budget.take(10);
+      const room = budget.room(signal);
+      budget.release(10);
+      await room;
+    }
+    expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  });
+
   test("lets nobody in while it is used up, and all waiting once there is room", async () => {
     const seen: number[] = [];
     const budget = new ByteBudget(100, (bytes) => seen.push(bytes));
