@@ -1,4 +1,4 @@
-import { createLogger, createRegistry, loadSettings, systemClock } from "@plugboard/runtime";
+import { createLogger, createRegistry, loadSettings, settingsOrExit, systemClock } from "@plugboard/runtime";
 import { createDatabase } from "./adapters/prisma-database.ts";
 import { PrismaRoutingStore } from "./adapters/prisma-routing-store.ts";
 import { createManagerMetrics } from "./adapters/prometheus-metrics.ts";
@@ -11,7 +11,7 @@ import { storeSettings } from "./settings.ts";
  * `npm run routes:rebuild`: writes the routing table in Redis anew from Postgres, whatever versions Redis has, and leaves.
  * For after a backup was restored; managers and routers may go on meanwhile.
  */
-const settings = loadSettings("routes:rebuild", storeSettings, process.env);
+const settings = settingsOrExit(() => loadSettings("routes:rebuild", storeSettings, process.env));
 const logger = createLogger("routes:rebuild", settings.LOG_LEVEL);
 const database = createDatabase(settings.DATABASE_URL, 2, logger);
 const redis = createRedis(settings.REDIS_URL, logger);

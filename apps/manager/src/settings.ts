@@ -20,7 +20,7 @@ export const managerSettings = {
   DELIVERIES_TOPIC: namingSettings.DELIVERIES_TOPIC,
   CORE_COMMANDS_TOPIC: namingSettings.CORE_COMMANDS_TOPIC,
   PLUGBOARD_ADMIN_TOKEN: setting(
-    env.text().min(16, "must have at least 16 characters"),
+    env.token().min(16, "must have at least 16 characters"),
     "The admin's bearer token, which mints all others; at least 16 characters.",
     { secret: true },
   ),

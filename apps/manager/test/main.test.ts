@@ -27,6 +27,15 @@ test("an environment that is wrong is told with every problem, no secret, and st
   ])
     expect(manager.logs()).toContain(name);
   expect(manager.logs()).not.toContain("too-short");
+  expect(manager.logs()).not.toMatch(/\n\s+at /);
+});
+
+test.each(["migrate", "rebuild-routes"])("so it is by %s, and no stack with it", async (tool) => {
+  const env = { DATABASE_URL: "mysql://x", REDIS_URL: "redis://127.0.0.1:1", LOG_LEVEL: "loud" };
+  const { exited, logs } = await startProcess({ entry: `apps/manager/src/${tool}.ts`, name: tool, env });
+  expect(await exited).toBe(1);
+  for (const name of ["DATABASE_URL must", "LOG_LEVEL must"]) expect(logs()).toContain(name);
+  expect(logs()).not.toMatch(/\n\s+at /);
 });
 
 test("it logs its settings without secrets, and drains on SIGTERM with status 0", async () => {

@@ -1,8 +1,8 @@
-import { createLogger, Lifecycle, loggableSettings, runProcess } from "@plugboard/runtime";
+import { createLogger, Lifecycle, loggableSettings, runProcess, settingsOrExit } from "@plugboard/runtime";
 import { composeRouter } from "./compose.ts";
 import { loadRouterSettings, routerSettings } from "./settings.ts";
 
-const settings = loadRouterSettings(process.env);
+const settings = settingsOrExit(() => loadRouterSettings(process.env));
 const logger = createLogger("router", settings.LOG_LEVEL);
 logger.info(loggableSettings(routerSettings, settings), "settings");
 const { components } = composeRouter(settings, { logger });

@@ -17,7 +17,7 @@ export const coreSettings = {
   RESPONSES_TOPIC,
   CORE_COMMANDS_TOPIC,
   MANAGER_URL: setting(env.url("http", "https").default("http://localhost:4000"), "The manager, for the sync path."),
-  MANAGER_TOKEN: setting(env.text(), "Token of role core for the manager.", { secret: true }),
+  MANAGER_TOKEN: setting(env.token(), "Token of role core for the manager.", { secret: true }),
   SYNC_DEADLINE_MS: setting(
     env.integer(50, 30_000).default(3_000),
     "Longest a submission waits for the sync path, milliseconds.",

@@ -25,11 +25,17 @@ export interface KafkaSettings {
 
 /** Names of shared topics and keys; a test gives its own. */
 export const namingSettings = {
-  RESPONSES_TOPIC: setting(env.text().default("responses"), "Topic the core emits events to."),
-  PLUGIN_TOPIC_PREFIX: setting(env.text().default("plugin."), "What the plugins' topic names start with."),
-  DELIVERIES_TOPIC: setting(env.text().default("deliveries"), "Topic of delivery outcomes."),
-  CORE_COMMANDS_TOPIC: setting(env.text().default("core.commands"), "Topic of commands to the core."),
-  PLUGBOARD_NAMESPACE: setting(env.text().default("pb"), "Prefix of the routing table's keys in Redis."),
+  RESPONSES_TOPIC: setting(env.topic().default("responses"), "Topic the core emits events to."),
+  PLUGIN_TOPIC_PREFIX: setting(env.topic().default("plugin."), "What the plugins' topic names start with."),
+  DELIVERIES_TOPIC: setting(env.topic().default("deliveries"), "Topic of delivery outcomes."),
+  CORE_COMMANDS_TOPIC: setting(env.topic().default("core.commands"), "Topic of commands to the core."),
+  PLUGBOARD_NAMESPACE: setting(
+    env
+      .text()
+      .regex(/^[A-Za-z0-9._-]{1,100}$/, "must be 1 to 100 characters of A-Z a-z 0-9 . _ -")
+      .default("pb"),
+    "Prefix of the routing table's keys in Redis.",
+  ),
 };
 
 /** Every process logs alike. */

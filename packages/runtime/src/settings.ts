@@ -32,6 +32,10 @@ const number = (pattern: RegExp, what: string) => z.string().regex(pattern, `mus
 /** Schemas for text as it stands in an environment. Empty and non-numeric text is refused, never read as a default. */
 export const env = {
   text: () => z.string().min(1, "must not be empty"),
+  /** A credential as it stands in a header. */
+  token: () => z.string().regex(/^[\x21-\x7e]+$/, "must be visible ASCII characters without blanks"),
+  /** A Kafka topic, or how one starts: room is left for what is appended. */
+  topic: () => z.string().regex(/^[A-Za-z0-9._-]{1,150}$/, "must be 1 to 150 characters of A-Z a-z 0-9 . _ -"),
   url: (...protocols: readonly string[]) =>
     z.string().refine((value) => URL.canParse(value) && protocols.includes(new URL(value).protocol.slice(0, -1)), {
       error: `must be a URL that starts with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`,
@@ -92,6 +96,20 @@ export function loadSettings<S extends z.ZodRawShape>(
       return `${name} ${wrong}${help === undefined ? "" : ` (${help})`}`;
     }),
   );
+}
+
+/**
+ * For a process's main file: what `load` gives; or every problem of the environment on standard error, without a stack
+ * that would tell nobody anything, and exit status 1.
+ */
+export function settingsOrExit<T>(load: () => T): T {
+  try {
+    return load();
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
 }
 
 /** Settings for a log line: secrets as `…Configured: true|false`. */

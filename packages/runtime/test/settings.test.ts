@@ -49,6 +49,16 @@ describe("loadSettings", () => {
   });
 });
 
+test.each<[string, string]>([
+  ["TOKEN", "two words"],
+  ["TOKEN", "line\nbreak"],
+  ["TOPIC", "a/b"],
+  ["TOPIC", "x".repeat(151)],
+])("%s=%j, which could not be used later, is refused at once", (name, value) => {
+  const shape = { TOKEN: env.token().optional(), TOPIC: env.topic().optional() };
+  expect(() => loadSettings("demo", shape, { [name]: value })).toThrow(SettingsError);
+});
+
 test("a secret is logged as whether it is configured, never as itself", () => {
   const settings = loadSettings("demo", SHAPE, { ...GOOD, TOKEN: "hush" });
   const logged = loggableSettings(SHAPE, settings);

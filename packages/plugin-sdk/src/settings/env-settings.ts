@@ -10,7 +10,7 @@ export const pluginEnvironment = {
     "How the manager reaches this plugin; http://127.0.0.1:<port> when unset.",
   ),
   MANAGER_URL: setting(env.url("http", "https").default("http://localhost:4000"), "Where the manager is."),
-  MANAGER_TOKEN: setting(env.text(), "Token of role plugin, from the manager's POST /v1/tokens.", { secret: true }),
+  MANAGER_TOKEN: setting(env.token(), "Token of role plugin, from the manager's POST /v1/tokens.", { secret: true }),
   DATABASE_URL: setting(env.url("postgres", "postgresql"), "Postgres; the plugin keeps to its own schema in it.", {
     secret: true,
   }),
