@@ -9,7 +9,7 @@ import {
   type Logger,
 } from "@plugboard/runtime";
 import type { z } from "zod";
-import { createPool, migrate } from "./adapters/database.ts";
+import { createPool, isDatabaseOutage, migrate } from "./adapters/database.ts";
 import { PgFlags } from "./adapters/pg-flags.ts";
 import { PgForms } from "./adapters/pg-forms.ts";
 import { PgOutbox } from "./adapters/pg-outbox.ts";
@@ -72,6 +72,7 @@ export function composeCore(settings: CoreSettings, logger: Logger) {
     registry,
     logger,
     checks: [database, relay.health, commands.health],
+    isOutage: isDatabaseOutage,
   });
   const http = new HttpServer(app, settings.PORT);
   const components: Component[] = [

@@ -65,6 +65,20 @@ export async function inTransaction<T>(pool: Pool, work: (client: PoolClient) =>
   }
 }
 
+/** Node's and Postgres' own codes for "not there now": refused, reset, shutting down, starting up, too many connections. */
+const OUTAGE_CODES = /^(ECONN\w+|ETIMEDOUT|ENOTFOUND|EPIPE|57P0[1-3]|08\w{3}|53300)$/;
+/** The driver's errors that carry no code, when a connection breaks under a query or is not had in time. */
+const OUTAGE_MESSAGES =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying|timeout expired)/;
+
+/** Whether an error only says that the database does not answer now. */
+export function isDatabaseOutage(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return false;
+  const { code, message } = error as Record<"code" | "message", unknown>;
+  if (typeof code === "string") return OUTAGE_CODES.test(code);
+  return typeof message === "string" && OUTAGE_MESSAGES.test(message);
+}
+
 /** What Postgres says when a unique index is violated, and which one. */
 export function violates(error: unknown, index: string): boolean {
   const { code, constraint } = error as { code?: string; constraint?: string };

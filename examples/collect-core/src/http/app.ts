@@ -1,6 +1,7 @@
+import { Failure } from "@plugboard/contract";
 import type { HealthCheck } from "@plugboard/runtime";
 import { jsonBody, type Logger, noSuchPath, operationsRoutes, problemHandler, requestId } from "@plugboard/runtime";
-import express, { type Express } from "express";
+import express, { type ErrorRequestHandler, type Express } from "express";
 import helmet from "helmet";
 import type { Registry } from "prom-client";
 import type { Flags } from "../domain/ports.ts";
@@ -14,6 +15,8 @@ export interface AppOptions extends SubmissionRoutesOptions {
   readonly checks: readonly HealthCheck[];
   readonly registry: Registry;
   readonly logger: Logger;
+  /** Tells an error that only says "not there now" from one of ours. */
+  readonly isOutage: (error: unknown) => boolean;
 }
 
 /** Everything this core serves over HTTP. */
@@ -30,6 +33,15 @@ export function createApp(options: AppOptions): Express {
   app.use(submissionRoutes(options));
   app.use(responseRoutes(responses, flags));
   app.use(noSuchPath);
+  app.use(outages(options.isOutage));
   app.use(problemHandler(logger));
   return app;
+}
+
+/** A database that does not answer is no error of ours, and the caller may try again. */
+function outages(isOutage: (error: unknown) => boolean): ErrorRequestHandler {
+  return (error: unknown, _request, _response, next) => {
+    if (error instanceof Failure || !isOutage(error)) return next(error);
+    next(new Failure("unavailable", "the database does not answer", { cause: error }));
+  };
 }
