@@ -100,11 +100,11 @@ export class TeamService {
       if (!sameSchema(sight.plugin, known.plugin))
         throw new Failure("conflict", "the plugin registered anew while the settings were checked");
       // Again under the lock: another PUT may have replaced the secrets that this one leaves out.
-      this.#refuseSettings(body, sight, places);
+      const keeps = this.#refuseSettings(body, sight, places);
       const row: TeamPluginRecord = {
         ...sight.row,
         ...settingsGiven({ ...sight.row }),
-        settings: keepSecrets(sealed, sight.row.settings, places),
+        settings: keeps ? keepSecrets(sealed, sight.row.settings, places) : sealed,
         settingsVersion: sight.row.settingsVersion + 1,
       };
       return { row, initialize: true };
@@ -114,12 +114,19 @@ export class TeamService {
     return pair;
   }
 
-  #refuseSettings(body: JsonObject, { plugin, row }: TeamPluginPair, places: readonly SecretPlace[]): void {
+  /**
+   * @returns whether secrets that are left out are kept: not when the settings fit only without them, as when the team
+   * changes from one way of signing in to another.
+   */
+  #refuseSettings(body: JsonObject, { plugin, row }: TeamPluginPair, places: readonly SecretPlace[]): boolean {
     const placeholder = keptPlaceholder(this.#nonce);
     const whole = keepSecrets(body, row?.settings ?? null, places, () => placeholder);
     const schema = whole === body ? plugin.settingsSchema : schemaWithKept(plugin.settingsSchema, this.#nonce);
-    const problems: ProblemItem[] = [...unstorable(body), ...compileSchema(schema).problems(whole)];
-    if (problems.length > 0) throw new Failure("invalid-settings", `body: ${problems.length} problem(s)`, { problems });
+    const unfit = unstorable(body);
+    const problems: ProblemItem[] = [...unfit, ...compileSchema(schema).problems(whole)];
+    if (problems.length === 0) return true;
+    if (unfit.length === 0 && compileSchema(plugin.settingsSchema).problems(body).length === 0) return false;
+    throw new Failure("invalid-settings", `body: ${problems.length} problem(s)`, { problems });
   }
 
   async setQuota(team: string, quota: Quota | null): Promise<"current" | "pending"> {
