@@ -6,7 +6,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { FormatsPlugin } from "ajv-formats";
 import ajvFormats from "ajv-formats";
 import type { JsonObject } from "./records.ts";
-import { escapePointer, PROBLEMS_MAX } from "./storable-json.ts";
+import { canonicalJson, escapePointer, PROBLEMS_MAX } from "./storable-json.ts";
 
 /** A schema that has been compiled. */
 export interface CompiledSchema {
@@ -67,13 +67,27 @@ const regExp = Object.assign(
   { code: "linearPattern" },
 );
 
+/** ajv compares every item with every other: a list that a body holds easily would hold the manager for many seconds. */
+function linearUniqueItems<T extends Ajv | Ajv2020>(ajv: T): T {
+  ajv.removeKeyword("uniqueItems").addKeyword({
+    keyword: "uniqueItems",
+    type: "array",
+    schemaType: "boolean",
+    validate: (wanted: boolean, items: readonly unknown[]) =>
+      !wanted || new Set(items.map(canonicalJson)).size === items.length,
+    error: { message: "must NOT have duplicate items" },
+  });
+  return ajv;
+}
+
 /** An instance of its own per schema: instances remember every `$id` they have seen. */
 function compile(schema: JsonObject): ValidateFunction {
   const options = { strict: false, strictNumbers: true, allErrors: true, logger: false, code: { regExp } } as const;
   const { $schema: draft, ...rest } = schema;
   if (draft === undefined || draft === DRAFT_2020 || draft === `${DRAFT_2020}#`)
-    return addFormats(new Ajv2020(options)).compile(rest);
-  if (typeof draft === "string" && DRAFT_07.test(draft)) return addFormats(new Ajv(options)).compile(rest);
+    return addFormats(linearUniqueItems(new Ajv2020(options))).compile(rest);
+  if (typeof draft === "string" && DRAFT_07.test(draft))
+    return addFormats(linearUniqueItems(new Ajv(options))).compile(rest);
   throw new Error(`"$schema" must be ${DRAFT_2020} or draft-07`);
 }
 

@@ -6,7 +6,7 @@ import type { JsonObject, PendingApproval, PluginRecord } from "./records.ts";
 import { referenceProblems } from "./schema-references.ts";
 import { schemaWithKept } from "./sealed-settings.ts";
 import { secretPlaces } from "./secret-places.ts";
-import { unstorable } from "./storable-json.ts";
+import { canonicalJson, unstorable } from "./storable-json.ts";
 
 export type RegistrationBody = z.output<typeof registrationSchema>;
 
@@ -118,15 +118,7 @@ export function decideApproval(current: PluginRecord, approve: boolean): PluginR
   return { ...current, ...current.pendingApproval, pendingApproval: null };
 }
 
-function sameJson(one: unknown, other: unknown): boolean {
-  return canonical(one) === canonical(other);
-}
-
 /** jsonb does not keep the order of keys. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === "object" && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).toSorted(([one], [other]) => (one < other ? -1 : 1)))
-      : item,
-  );
+function sameJson(one: unknown, other: unknown): boolean {
+  return canonicalJson(one) === canonicalJson(other);
 }

@@ -39,6 +39,15 @@ export function isDeeperThan(levels: number, value: unknown): boolean {
   return false;
 }
 
+/** Values that are the same as JSON give the same text, whatever the order of their keys. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === "object" && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).toSorted(([one], [other]) => (one < other ? -1 : 1)))
+      : item,
+  );
+}
+
 /** Text as Postgres keeps it, at most `length` characters of it. */
 export function storableText(text: string, length: number): string {
   return text.slice(0, length).replaceAll("\u0000", "").toWellFormed();

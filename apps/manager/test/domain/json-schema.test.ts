@@ -6,6 +6,39 @@ import { registrationProblems } from "../../src/domain/registration.ts";
 
 const named = (pattern: string) => ({ type: "object", properties: { name: { type: "string", pattern } } });
 
+describe("uniqueItems", () => {
+  const schema = { type: "object", properties: { list: { type: "array", uniqueItems: true } } };
+  const duplicate = [{ path: "/list", message: "must NOT have duplicate items" }];
+
+  test.each<[unknown[], unknown[]]>([
+    [[1, "1", true, null, [1], { a: 1 }], []],
+    [
+      [
+        { a: 1, b: 2 },
+        { b: 2, a: 1 },
+      ],
+      duplicate,
+    ],
+    [[1, 1.0], duplicate],
+    [
+      [
+        [1, 2],
+        [2, 1],
+      ],
+      [],
+    ],
+  ])("of %j", (list, problems) => {
+    for (const $schema of ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#"])
+      expect(compileSchema({ $schema, ...schema }).problems({ list })).toEqual(problems);
+  });
+
+  test("answers for a list that would take many seconds item by item", () => {
+    const list = Array.from({ length: 30_000 }, (_, n) => [n]);
+    expect(compileSchema(schema).problems({ list })).toEqual([]);
+    expect(compileSchema(schema).problems({ list: [...list, [7]] })).toEqual(duplicate);
+  });
+});
+
 describe("patterns of a schema", () => {
   test.each([
     ["^[A-Z]{2}$", "KE", "kenya"],
