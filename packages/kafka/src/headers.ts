@@ -6,6 +6,7 @@ export function headerReader(headers: IHeaders | undefined): HeaderReader {
   return (name) => {
     const value = headers?.[name];
     const last = Array.isArray(value) ? value.at(-1) : value;
-    return last === undefined ? undefined : last.toString();
+    // Kafka allows a header without a value, which kafkajs's types do not know.
+    return last?.toString();
   };
 }

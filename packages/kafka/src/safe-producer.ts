@@ -229,15 +229,24 @@ export function* chunksOf(messages: readonly Message[], recordsMax: number, byte
   if (chunk.length > 0) yield chunk;
 }
 
-/** kafkajs fails on a header without a value. */
+/**
+ * Without what kafkajs fails on: headers without a value, which it reads as null from records of others, and what it makes
+ * of a header named like something every object has (`constructor`).
+ */
 function definedHeaders(headers: NonNullable<OutgoingRecord["headers"]>): OutgoingRecord["headers"] {
-  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined));
+  const writable = Object.entries(headers).map(([name, value]) => [name, [value].flat().filter(isWritable)] as const);
+  return Object.fromEntries(writable.filter(([, values]) => values.length > 0));
+}
+
+function isWritable(value: unknown): value is Buffer | string {
+  return typeof value === "string" || Buffer.isBuffer(value);
 }
 
 function bytesOf(record: OutgoingRecord): number {
   let bytes = RECORD_OVERHEAD_BYTES + lengthOf(record.key) + lengthOf(record.value);
   for (const [name, value] of Object.entries(record.headers ?? {})) {
-    bytes += name.length + [value].flat().reduce((sum: number, item) => sum + lengthOf(item ?? null), 0) + 4;
+    bytes +=
+      name.length + [value].flat().reduce((sum: number, item) => sum + (isWritable(item) ? lengthOf(item) : 0), 0) + 4;
   }
   return bytes;
 }

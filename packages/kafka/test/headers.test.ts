@@ -15,5 +15,6 @@ describe("headerReader", () => {
     expect(headerReader({})("a")).toBeUndefined();
     expect(headerReader(undefined)("a")).toBeUndefined();
     expect(headerReader({ a: [] })("a")).toBeUndefined();
+    expect(headerReader({ a: null as unknown as undefined })("a")).toBeUndefined();
   });
 });

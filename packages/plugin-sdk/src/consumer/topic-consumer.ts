@@ -135,6 +135,8 @@ export class TopicConsumer implements Component {
   #watch(consumer: Consumer): Promise<void> {
     consumer.on(consumer.events.GROUP_JOIN, () => {
       this.problem = null;
+      // Partitions that went to others are theirs to tell of.
+      this.#parts.metrics.lag.reset();
     });
     consumer.on(consumer.events.REBALANCING, () => {
       this.problem = "rebalancing";
@@ -159,9 +161,16 @@ export class TopicConsumer implements Component {
     const halt = new AbortController();
     const over = new AbortController();
     const tending = this.#tend(payload, window, over.signal).catch((error: unknown) => halt.abort(error));
+    // Asked once per team: of two records of a response the second must not be stored while the first is queued.
+    const asked = new Map<string, boolean>();
+    const atOnce = (team: string) => {
+      const known = asked.get(team) ?? this.#parts.handOver.atOnce(team);
+      asked.set(team, known);
+      return known;
+    };
     const items = batch.messages.map((message, index) => {
       const copy = recordCopy(message, batch.topic, batch.partition);
-      return this.#begin(payload, copy, halt, () => window.done(index));
+      return this.#begin(payload, copy, halt, atOnce, () => window.done(index));
     });
     const relieving = this.#relieve(items, halt.signal, over.signal);
     await Promise.all(items.map(({ left }) => left));
@@ -176,6 +185,7 @@ export class TopicConsumer implements Component {
     payload: EachBatchPayload,
     copy: ReturnType<typeof recordCopy>,
     halt: AbortController,
+    atOnce: (team: string) => boolean,
     done: () => void,
   ): WindowItem {
     const { plugin, flatSource, pool, attempt, refuse, room, draining, stopping, handOver } = this.#parts;
@@ -191,7 +201,7 @@ export class TopicConsumer implements Component {
     };
     return new WindowItem({
       delivery,
-      task: delivery !== null && handOver.atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work),
+      task: delivery !== null && atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work),
       handOver,
       done,
       failed: (error) => halt.abort(error),
@@ -218,9 +228,13 @@ export class TopicConsumer implements Component {
     while (!over.aborted && !draining.aborted) {
       await clock.sleep(TEND_EVERY_MS, over).catch(() => {});
       try {
+        /** Of these responses an earlier delivery stays: a later one must not be stored before it. */
+        const staying = new Set<string>();
         for (const item of items) {
           if (over.aborted || draining.aborted) return;
-          if (item.here && handOver.wanted(item.team, clock.monotonic() - begun)) await item.handOver();
+          if (!item.here || staying.has(item.order)) continue;
+          if (handOver.wanted(item.team, clock.monotonic() - begun)) await item.handOver();
+          if (item.here) staying.add(item.order);
         }
       } catch (error) {
         this.#log.warn({ reason: (error as Error).message }, "late deliveries hold their window up; trying again");

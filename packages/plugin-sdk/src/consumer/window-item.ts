@@ -24,6 +24,8 @@ export interface WindowItemParts {
  */
 export class WindowItem {
   readonly team: string;
+  /** The same for deliveries that have to keep their order. */
+  readonly order: string;
   /** Resolves when the window need not wait for it any more. */
   readonly left: Promise<void>;
   /** Whether the window still waits for it. */
@@ -35,6 +37,8 @@ export class WindowItem {
   constructor(parts: WindowItemParts) {
     this.#parts = parts;
     this.team = parts.delivery?.event.teamId ?? "";
+    // A delivery without a key keeps no order: its own place is as good as any name.
+    this.order = JSON.stringify([this.team, parts.delivery?.orderKey ?? parts.delivery?.record.readFrom ?? null]);
     this.left = new Promise((resolve) => {
       this.#leave = resolve;
     });

@@ -54,7 +54,8 @@ export class DeadLetters {
   }
 
   #headers(record: RecordCopy, verdict: Verdict, history: readonly FailedAttempt[]): Record<string, Buffer[]> {
-    const headers: Record<string, Buffer[]> = {};
+    // Without a prototype: a record may have a header named `constructor`.
+    const headers: Record<string, Buffer[]> = Object.create(null);
     for (const [name, value] of record.headers) headers[name] = [...(headers[name] ?? []), value];
     headers[DEAD_LETTER_HEADER.origin] ??= [Buffer.from(record.readFrom)];
     const added: Record<string, string> = {

@@ -14,9 +14,10 @@ export interface PluginDatabase {
   close(): Promise<void>;
 }
 
-/** Connections per process: with Postgres' default of 100, six processes fit beside the manager and the core. */
+/** Connections per process: with Postgres' default of 100, five processes fit beside the manager and the core. */
 const SDK_CONNECTIONS_MAX = 6;
-const HANDLER_CONNECTIONS_MAX = 8;
+/** More than one team's share of the default PLUGIN_CONCURRENCY: a team whose handlers hang holding one each leaves some. */
+const HANDLER_CONNECTIONS_MAX = 10;
 const CONNECT_DEADLINE_MS = 5_000;
 const STATEMENT_DEADLINE_MS = 30_000;
 /** Tries of the first connection: with the back-off below about 20 s, then the start fails. */

@@ -26,8 +26,13 @@ const patient = definePlugin({
   metadata: { id: "patient", name: "Patient", description: "", version: "1", events: ["onResponse"] },
   settings: z.object({}),
   handlerDeadlineMs: 300_000,
-  onEvent: async ({ team, event }) => {
+  onEvent: async ({ team, event }, { db }) => {
     if (team === "hanging") await released;
+    if (team === "hanging-on-postgres") {
+      const client = await db.connect();
+      await released;
+      client.release();
+    } else await db.query("SELECT 1");
     handled.push(`${team}/${event.responseId}/${event.id}`);
     return undefined;
   },
@@ -67,4 +72,19 @@ describe("a team whose handlers hang", () => {
       (await stage.query("SELECT 1 FROM retries")).length === 0 ? true : undefined,
     );
   }, 180_000);
+
+  test("leaves connections to Postgres for the handlers of others", async () => {
+    stage.manager.enable("hanging-on-postgres");
+    stage.manager.enable("other-1");
+    await stage.start(patient);
+    for (let index = 0; index < 30; index += 1) {
+      await stage.route({ team: "hanging-on-postgres", response: `r-${index}` });
+    }
+    for (let index = 0; index < 10; index += 1) await stage.route({ team: "other-1", response: `o-${index}` });
+    await waitUntil("the other is served", WAIT_MS, async () =>
+      (await delivered("other-1")) === 10 ? true : undefined,
+    );
+    const retried = await stage.query("SELECT 1 FROM deliveries WHERE team = 'other-1' AND attempts > 1");
+    expect(retried).toEqual([]);
+  });
 });
