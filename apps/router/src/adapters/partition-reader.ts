@@ -15,6 +15,7 @@ const PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024;
 const FETCH_WAIT_MS = 500;
 /** Pause after a failed fetch, and between looks for a leader. */
 const FETCH_RETRY_MS = 250;
+const COMPLAINT_EVERY_MS = 10_000;
 const OFFSET_OUT_OF_RANGE = 1;
 
 export interface PartitionReaderOptions {
@@ -40,6 +41,7 @@ export interface PartitionReaderOptions {
 export class PartitionReader {
   readonly #options: PartitionReaderOptions;
   readonly #fetcher: Consumer;
+  #complainedAt = Number.NEGATIVE_INFINITY;
   readonly #retry = retry(handleAll, {
     maxAttempts: Number.MAX_SAFE_INTEGER,
     backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 3_000 }),
@@ -133,7 +135,7 @@ export class PartitionReader {
 
   async #leaders(assignment: Assignment): Promise<Map<number, { topicId: string; partitions: number[] }>> {
     const leaders = new Map<number, { topicId: string; partitions: number[] }>();
-    const { topic, logger } = this.#options;
+    const { topic, logger, clock } = this.#options;
     try {
       const metadata = await this.#fetcher.metadata({ topics: [topic] });
       const known = metadata.topics.get(topic);
@@ -146,7 +148,11 @@ export class PartitionReader {
         else entry.partitions.push(partition);
       }
     } catch (error) {
-      logger.warn({ error, topic }, "the topic's leaders are not known: trying again");
+      // Tried several times a second; one line in ten seconds says it as well.
+      const now = clock.monotonic();
+      const quiet = now - this.#complainedAt < COMPLAINT_EVERY_MS;
+      if (!quiet) this.#complainedAt = now;
+      logger[quiet ? "debug" : "warn"]({ error, topic }, "the topic's leaders are not known: trying again");
       this.#fetcher.clearMetadata();
       await this.#pause(FETCH_RETRY_MS, assignment.readingStopped);
     }

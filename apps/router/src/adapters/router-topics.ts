@@ -33,7 +33,7 @@ export async function prepareTopics(
         await prepareOnce(admin, topics, logger);
       } catch (error) {
         signal.throwIfAborted();
-        logger.warn({ problem: (error as Error).message }, "not ready to route: trying again");
+        logger.warn({ error, brokers: kafka.KAFKA_BROKERS }, "not ready to route: trying again");
         throw error;
       }
     }, signal);
