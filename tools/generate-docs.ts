@@ -7,6 +7,8 @@ import { managerSettings } from "../apps/manager/src/settings.ts";
 import { routerSettings } from "../apps/router/src/settings.ts";
 import { coreSettings } from "../examples/collect-core/src/settings.ts";
 import { pluginEnvironment } from "../packages/plugin-sdk/src/settings/env-settings.ts";
+import { googleSheetsEnvironment } from "../plugins/google-sheets/src/environment.ts";
+import { smsEnvironment } from "../plugins/sms/src/environment.ts";
 
 /**
  * `npm run generate`: docs/configuration.md, .env.example and docs/errors.md, from the schemas and tables that the code
@@ -23,10 +25,11 @@ const PROCESSES: readonly Process[] = [
   { name: "router", intro: "`node apps/router/dist/main.js`", settings: routerSettings },
   {
     name: "plugins",
-    intro:
-      "Every plugin that is built with the SDK, `node plugins/<id>/dist/main.js`; its README names those of its own.",
+    intro: "Every plugin that is built with the SDK, `node plugins/<id>/dist/main.js`; its own follow.",
     settings: pluginEnvironment,
   },
+  { name: "google-sheets", intro: "On top of those of every plugin.", settings: googleSheetsEnvironment },
+  { name: "sms", intro: "On top of those of every plugin.", settings: smsEnvironment },
   {
     name: "collect-core",
     intro: "The example core, `node examples/collect-core/dist/main.js`",

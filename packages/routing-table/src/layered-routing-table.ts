@@ -1,5 +1,5 @@
 import { ROUTES_REQUEST_MAX, teamIdSchema } from "@plugboard/contract";
-import type { Clock, Logger } from "@plugboard/runtime";
+import { type Clock, type Logger, SparseLog } from "@plugboard/runtime";
 import { type AnySlot, LevelOne, type PollResult } from "./domain/level-one.ts";
 import type { FetchRoutes, RouteCache, RouteKey, TableObserver } from "./domain/ports.ts";
 import { idOf } from "./domain/route-entry.ts";
@@ -45,10 +45,12 @@ export class LayeredRoutingTable implements RoutingTable {
   readonly #underWay = new Map<RouteKey, Promise<ReadonlyMap<RouteKey, AnySlot>>>();
   #following: Promise<void> | undefined;
   #lastPoll: PollResult["kind"] | "failed" | "none" = "none";
+  readonly #originTrouble: SparseLog;
   #originAsOf = Number.NEGATIVE_INFINITY;
 
   constructor(options: LayeredRoutingTableOptions) {
     this.#options = options;
+    this.#originTrouble = new SparseLog(options.logger, options.clock);
     this.#l1 = new LevelOne({
       teamsMax: options.teamsMax,
       pluginsMax: PLUGINS_MAX,
@@ -178,7 +180,7 @@ export class LayeredRoutingTable implements RoutingTable {
 
   /** One call to the manager; false when it did not answer. */
   async #askOrigin(keys: readonly RouteKey[], slots = new Map<RouteKey, AnySlot>()): Promise<boolean> {
-    const { fetchRoutes, clock, logger, observer } = this.#options;
+    const { fetchRoutes, clock, observer } = this.#options;
     const askedAt = clock.monotonic();
     const read = this.#l1.beginRead(keys, askedAt);
     try {
@@ -193,7 +195,8 @@ export class LayeredRoutingTable implements RoutingTable {
       this.#l1.abandonRead(read);
       if (this.#stopped.signal.aborted) return false;
       observer.askedOrigin("failed");
-      logger.warn({ error, keys: keys.length }, "the manager did not answer a look-up of routes");
+      const problem = (error as Error).message;
+      this.#originTrouble.warn({ problem, keys: keys.length }, "the manager gave no answer to a look-up of routes");
       return false;
     }
   }

@@ -6,3 +6,4 @@ export * from "./lifecycle.ts";
 export * from "./logger.ts";
 export * from "./metrics.ts";
 export * from "./settings.ts";
+export * from "./sparse-log.ts";

@@ -1,20 +1,9 @@
-import { z } from "zod";
+import { env, setting } from "@plugboard/plugin-sdk";
 
-const schema = z.object({
-  /** Where all of Google is, its token endpoint included; Google's own hosts unless set. */
-  GOOGLE_SHEETS_GOOGLE_BASE_URL: z
-    .url({ protocol: /^https?$/, error: "must be a URL that starts with http:// or https://" })
-    .optional(),
-});
-
-/**
- * The plugin's own environment variables.
- * @throws with the variable and what is wrong with it.
- */
-export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): {
-  readonly googleBaseUrl: string | undefined;
-} {
-  const result = schema.safeParse(environment);
-  if (result.success) return { googleBaseUrl: result.data.GOOGLE_SHEETS_GOOGLE_BASE_URL };
-  throw new Error(result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`).join("\n"));
-}
+/** The plugin's own environment variables. */
+export const googleSheetsEnvironment = {
+  GOOGLE_SHEETS_GOOGLE_BASE_URL: setting(
+    env.url("http", "https").optional(),
+    "Where all of Google is, its token endpoint included; Google's own hosts when unset.",
+  ),
+};

@@ -1,5 +1,6 @@
-import { runPlugin } from "@plugboard/plugin-sdk";
-import { readEnvironment } from "./environment.ts";
+import { ownSettings, runPlugin } from "@plugboard/plugin-sdk";
+import { googleSheetsEnvironment } from "./environment.ts";
 import { createGoogleSheetsPlugin } from "./plugin.ts";
 
-await runPlugin(createGoogleSheetsPlugin(readEnvironment(process.env)));
+const own = ownSettings("google-sheets", googleSheetsEnvironment, process.env);
+await runPlugin(createGoogleSheetsPlugin({ googleBaseUrl: own.GOOGLE_SHEETS_GOOGLE_BASE_URL }));

@@ -1,5 +1,6 @@
-import { runPlugin } from "@plugboard/plugin-sdk";
-import { readEnvironment } from "./environment.ts";
+import { ownSettings, runPlugin } from "@plugboard/plugin-sdk";
+import { smsEnvironment } from "./environment.ts";
 import { createSmsPlugin } from "./plugin.ts";
 
-await runPlugin(createSmsPlugin(readEnvironment(process.env)));
+const own = ownSettings("sms", smsEnvironment, process.env);
+await runPlugin(createSmsPlugin({ twilioBaseUrl: own.SMS_TWILIO_BASE_URL }));

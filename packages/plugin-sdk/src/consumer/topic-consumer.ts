@@ -1,11 +1,10 @@
 import type { Admin, Consumer, EachBatchPayload, KafkaClient } from "@plugboard/kafka";
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { FairPool } from "../delivery/fair-pool.ts";
 import type { HandOver } from "../delivery/hand-over.ts";
 import { type MalformedRecord, type Received, receive } from "../delivery/received.ts";
 import type { SdkMetrics } from "../metrics.ts";
-import { SparseLog } from "../sparse-log.ts";
 import { OffsetWindow } from "./offset-window.ts";
 import { recordCopy } from "./record-copy.ts";
 import { WindowItem } from "./window-item.ts";

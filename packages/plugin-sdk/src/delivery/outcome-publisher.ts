@@ -1,9 +1,8 @@
 import { DELIVERY_HEADER, type DeliveryOutcome, type DeliveryRecord } from "@plugboard/contract";
 import type { OutgoingRecord, SafeProducer } from "@plugboard/kafka";
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { SdkMetrics } from "../metrics.ts";
-import { SparseLog } from "../sparse-log.ts";
 import type { Received } from "./received.ts";
 
 /** What `attempt` found; with the delivery it makes a record of the topic `deliveries`. */

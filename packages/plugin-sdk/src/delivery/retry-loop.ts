@@ -1,6 +1,5 @@
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import type { SdkMetrics } from "../metrics.ts";
-import { SparseLog } from "../sparse-log.ts";
 import type { DeliveryStore } from "../store/delivery-store.ts";
 import type { RetryStore, TakenEntry, Verdict } from "../store/retry-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";

@@ -1,7 +1,6 @@
 import { LEASE_SECONDS, type RegistrationResponse } from "@plugboard/contract";
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
-import { SparseLog } from "../sparse-log.ts";
 import { type ManagerClient, ManagerError } from "./manager-client.ts";
 import type { FullRegistration } from "./registration-body.ts";
 

@@ -39,6 +39,9 @@ export function managerRoutes(options: { readonly managerUrl: string; readonly t
       });
       if (!response.ok) {
         const text = `the manager answered ${response.status}: ${(await response.text()).slice(0, 500)}`;
+        if (response.status === 401 || response.status === 403) {
+          throw new RefusedByManager(`${text} (is MANAGER_TOKEN valid, and of role router or plugin?)`);
+        }
         throw response.status < 500 && response.status !== 429 ? new RefusedByManager(text) : new Error(text);
       }
       return complete(request, routesResponseSchema.parse(await response.json()));

@@ -1,6 +1,7 @@
-import { runPlugin } from "@plugboard/plugin-sdk";
-import { readEnvironment } from "../../src/environment.ts";
+import { ownSettings, runPlugin } from "@plugboard/plugin-sdk";
+import { smsEnvironment } from "../../src/environment.ts";
 import { createSmsPlugin } from "../../src/plugin.ts";
 
 /** The plugin as it is, but what a killed process held is free again after seconds: for crash tests. */
-await runPlugin({ ...createSmsPlugin(readEnvironment(process.env)), handlerDeadlineMs: 2_000 });
+const own = ownSettings("sms", smsEnvironment, process.env);
+await runPlugin({ ...createSmsPlugin({ twilioBaseUrl: own.SMS_TWILIO_BASE_URL }), handlerDeadlineMs: 2_000 });

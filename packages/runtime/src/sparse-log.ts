@@ -1,4 +1,5 @@
-import type { Clock, Logger } from "@plugboard/runtime";
+import type { Clock } from "./clock.ts";
+import type { Logger } from "./logger.ts";
 
 /** Time between two lines about one lasting trouble, milliseconds. */
 const QUIET_MS = 60_000;
