@@ -1,3 +1,5 @@
+import { join, resolve } from "node:path";
+import { projectRoot } from "@plugboard/stack";
 import { Command, InvalidArgumentError } from "commander";
 import { runDemo } from "./run-demo.ts";
 
@@ -8,15 +10,17 @@ const program = new Command("npm start --")
   .option("--responses <number>", "how many responses to submit; the 54 real ones are repeated", wholeNumber, 54)
   .option("--chaos", "kill a router (kill -9) every 3 s while it runs")
   .option("--json", "print the summary as one JSON object, the last line")
+  .option("--directory <path>", "where data, logs, keys and dev.json are kept", join(projectRoot(), ".plugboard"))
   .allowExcessArguments(false)
   .parse();
 
-const options = program.opts<{ once?: true; responses: number; chaos?: true; json?: true }>();
+const options = program.opts<{ once?: true; responses: number; chaos?: true; json?: true; directory: string }>();
 process.exitCode = await runDemo({
   once: options.once ?? false,
   responses: options.responses,
   chaos: options.chaos ?? false,
   json: options.json ?? false,
+  directory: resolve(options.directory),
 });
 
 function wholeNumber(text: string): number {

@@ -1,4 +1,5 @@
-import { projectRoot, type RunningStack, startStack } from "@plugboard/stack";
+import { join } from "node:path";
+import { type RunningStack, startStack } from "@plugboard/stack";
 import { ensureForms, questionnaires } from "./feed.ts";
 import { feedAndCount } from "./feed-and-count.ts";
 import { plugIn } from "./plug-in.ts";
@@ -23,6 +24,8 @@ export interface DemoOptions {
   readonly responses: number;
   readonly chaos: boolean;
   readonly json: boolean;
+  /** Where data, logs, keys and dev.json are kept. */
+  readonly directory: string;
 }
 
 /** The team shown in the "things to try". */
@@ -97,12 +100,16 @@ async function showAll(options: DemoOptions, started: Started): Promise<Summary>
 
 /** Starts each part as soon as what it needs is there, and plugs the teams' plugins in. */
 async function startEverything(options: DemoOptions, started: Started) {
-  const root = projectRoot();
-  const stack = await startStack({ mode: "persistent", title: "Kafka, Redis and PostgreSQL" });
+  const { directory } = options;
+  const stack = await startStack({
+    mode: "persistent",
+    dataDir: join(directory, "stack"),
+    title: "Kafka, Redis and PostgreSQL",
+  });
   started.stack = stack;
   const { addresses } = stack;
-  const launch = launcher(root, (service) => started.services.push(service));
-  const { manager, secrets } = await shown("The manager", () => startManager(launch, root, addresses));
+  const launch = launcher(directory, (service) => started.services.push(service));
+  const { manager, secrets } = await shown("The manager", () => startManager(launch, directory, addresses));
   const mint = (role: string, subject: string) => mintToken(manager.url, secrets.adminToken, role, subject);
   const tokens = {
     admin: secrets.adminToken,
@@ -116,13 +123,13 @@ async function startEverything(options: DemoOptions, started: Started) {
   const [routers, plugins] = await shown("Router and plugins", () =>
     Promise.all([
       startRouters(launch, addresses, manager.url, tokens.router, count),
-      startPlugins(launch, addresses, manager.url, tokens.admin, vendors.urls),
+      startPlugins(launch, directory, addresses, manager.url, tokens.admin, vendors.urls),
     ]),
   );
   const teams = demoTeams(accountsAt(vendors));
   const teamTokens = await plugEverythingIn(manager.url, core.url, teams, mint);
   const system: System = { manager, routers, plugins, core, tokens, addresses };
-  const developmentFile = await writeDevelopmentFile(root, system, teamTokens, vendors.urls);
+  const developmentFile = await writeDevelopmentFile(directory, system, teamTokens, vendors.urls);
   return { system, teams, vendors, developmentFile };
 }
 

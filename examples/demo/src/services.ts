@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type StackAddresses, type Supervised, supervise, waitUntil } from "@plugboard/stack";
+import { projectRoot, type StackAddresses, type Supervised, supervise, waitUntil } from "@plugboard/stack";
 import getPort, { portNumbers } from "get-port";
 
 /** One process of the system, as `npm start` runs it: built, configured by environment alone. */
@@ -15,8 +15,8 @@ export interface Service {
 
 interface ServiceSpec {
   readonly name: string;
-  /** From the repository's root: `apps/manager/dist/main.js`. */
-  readonly entry: string;
+  /** Where its `src` and `dist` are, from the repository's root: `apps/manager`. */
+  readonly package: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   readonly nodeFlags?: readonly string[];
@@ -45,15 +45,16 @@ export type Launch = (spec: ServiceSpec) => Promise<Service>;
 
 /**
  * Starts services of this repository.
+ * @param directory where their logs go.
  * @param onStarted told of each process as soon as it runs, so that it can be stopped also when it never gets ready.
  */
-export function launcher(root: string, onStarted: (service: Service) => void): Launch {
-  const logs = join(root, ".plugboard", "logs");
+export function launcher(directory: string, onStarted: (service: Service) => void): Launch {
+  const logs = join(directory, "logs");
   return async (spec) => {
     await mkdir(logs, { recursive: true });
     const logFile = join(logs, `${spec.name}.log`);
     const url = `http://127.0.0.1:${spec.port}`;
-    let process = await spawnService(root, spec, logFile);
+    let process = await spawnService(spec, logFile);
     let stopped = false;
     const service: Service = {
       name: spec.name,
@@ -61,7 +62,7 @@ export function launcher(root: string, onStarted: (service: Service) => void): L
       logFile,
       crash: async () => {
         await process.end("SIGKILL");
-        if (!stopped) process = await spawnService(root, spec, logFile);
+        if (!stopped) process = await spawnService(spec, logFile);
       },
       stop: async () => {
         stopped = true;
@@ -74,7 +75,16 @@ export function launcher(root: string, onStarted: (service: Service) => void): L
   };
 }
 
-function spawnService(root: string, spec: ServiceSpec, logFile: string): Promise<Supervised> {
+/** This file runs built or, in a test, from its source; what it starts runs the same way. */
+const FROM_SOURCE = import.meta.filename.endsWith(".ts");
+
+/** Node's arguments to run a main file of a package. */
+export function nodeArguments(directory: string, main: string): string[] {
+  const inPackage = (path: string) => join(projectRoot(), directory, path);
+  return FROM_SOURCE ? ["--conditions=source", inPackage(`src/${main}.ts`)] : [inPackage(`dist/${main}.js`)];
+}
+
+function spawnService(spec: ServiceSpec, logFile: string): Promise<Supervised> {
   const {
     PATH = "",
     HOME = "",
@@ -87,8 +97,8 @@ function spawnService(root: string, spec: ServiceSpec, logFile: string): Promise
   const passed = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return supervise({
     command: process.execPath,
-    args: [...(spec.nodeFlags ?? []), join(root, spec.entry)],
-    cwd: root,
+    args: [...(spec.nodeFlags ?? []), ...nodeArguments(spec.package, "main")],
+    cwd: projectRoot(),
     env: { PATH, HOME, ...passed, ...spec.env, PORT: String(spec.port) },
     output: { file: logFile },
   });

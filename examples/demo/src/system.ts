@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import type { StackAddresses } from "@plugboard/stack";
 import { type DevelopmentSecrets, developmentSecrets } from "./development-secrets.ts";
 import { callJson } from "./json-client.ts";
-import { type Launch, portFrom, type Service, sharedEnvironment } from "./services.ts";
+import { type Launch, nodeArguments, portFrom, type Service, sharedEnvironment } from "./services.ts";
 
 /** Everything of Plugboard that runs, on top of the stack. */
 export interface System {
@@ -31,11 +31,11 @@ const PLUGIN_PORTS = { validator: 4201, "google-sheets": 4202, sms: 4203 } as co
 /** Applies the manager's migrations and starts it. */
 export async function startManager(
   launch: Launch,
-  root: string,
+  directory: string,
   addresses: StackAddresses,
 ): Promise<{ readonly manager: Service; readonly secrets: DevelopmentSecrets }> {
-  const secrets = await developmentSecrets(join(root, ".plugboard", "secrets.json"));
-  await promisify(execFile)(process.execPath, [join(root, "apps/manager/dist/migrate.js")], {
+  const secrets = await developmentSecrets(join(directory, "secrets.json"));
+  await promisify(execFile)(process.execPath, nodeArguments("apps/manager", "migrate"), {
     env: { ...process.env, ...sharedEnvironment(addresses) },
     timeout: MIGRATION_DEADLINE_MS,
   }).catch((error: { stderr?: string; stdout?: string; message: string }) => {
@@ -43,7 +43,7 @@ export async function startManager(
   });
   const manager = await launch({
     name: "manager",
-    entry: "apps/manager/dist/main.js",
+    package: "apps/manager",
     port: await portFrom(4000),
     env: {
       ...sharedEnvironment(addresses),
@@ -79,7 +79,7 @@ export async function startCore(
 ): Promise<Service> {
   return launch({
     name: "collect-core",
-    entry: "examples/collect-core/dist/main.js",
+    package: "examples/collect-core",
     port: await portFrom(4300),
     env: { ...sharedEnvironment(addresses), MANAGER_URL: managerUrl, MANAGER_TOKEN: token },
   });
@@ -98,7 +98,7 @@ export async function startRouters(
     routers.push(
       await launch({
         name: `router-${n}`,
-        entry: "apps/router/dist/main.js",
+        package: "apps/router",
         port: await portFrom(4100 + n - 1),
         env: {
           ...sharedEnvironment(addresses),
@@ -116,6 +116,7 @@ export async function startRouters(
 /** Starts the repository's plugins, each with its own token. */
 export async function startPlugins(
   launch: Launch,
+  directory: string,
   addresses: StackAddresses,
   managerUrl: string,
   adminToken: string,
@@ -125,23 +126,30 @@ export async function startPlugins(
     "google-sheets": { GOOGLE_SHEETS_GOOGLE_BASE_URL: vendors.google },
     sms: { SMS_TWILIO_BASE_URL: vendors.twilio },
   };
+  const keys = join(directory, "keys");
   const started = Object.entries(PLUGIN_PORTS).map(async ([id, preferred]) => {
     const token = await mintToken(managerUrl, adminToken, "plugin", id);
     const port = await portFrom(preferred);
-    const env = { ...sharedEnvironment(addresses), MANAGER_URL: managerUrl, MANAGER_TOKEN: token, ...own[id] };
-    return [id, await launch({ name: id, entry: `plugins/${id}/dist/main.js`, port, env })] as const;
+    const env = {
+      ...sharedEnvironment(addresses),
+      MANAGER_URL: managerUrl,
+      MANAGER_TOKEN: token,
+      PLUGIN_KEYS_DIR: keys,
+      ...own[id],
+    };
+    return [id, await launch({ name: id, package: `plugins/${id}`, port, env })] as const;
   });
   return new Map(await Promise.all(started));
 }
 
-/** Writes `.plugboard/dev.json`: where everything is, and development tokens. */
+/** Writes `dev.json`: where everything is, and development tokens. */
 export async function writeDevelopmentFile(
-  root: string,
+  directory: string,
   system: System,
   teamTokens: Readonly<Record<string, string>>,
   vendors: VendorUrls,
 ): Promise<string> {
-  const file = join(root, ".plugboard", "dev.json");
+  const file = join(directory, "dev.json");
   const urls = (services: Iterable<readonly [string, Service]>) =>
     Object.fromEntries([...services].map(([id, { url }]) => [id, { url }]));
   const content = {

@@ -1,9 +1,10 @@
+import { dirname, join } from "node:path";
 import type { System } from "./system.ts";
 
 /** What is shown once everything is up: addresses, and a line per main API that can be pasted as it is. */
 export function whereToLook(system: System, team: string, form: string, developmentFile: string): string {
   const { manager, core } = system;
-  const token = (path: string) => `$(node -p "require('./.plugboard/dev.json').tokens.${path}")`;
+  const token = (path: string) => `$(node -p "require('${developmentFile}').tokens.${path}")`;
   const teamAuth = `-H "authorization: Bearer ${token(`teams['${team}']`)}"`;
   const json = `-H "content-type: application/json"`;
   return [
@@ -13,7 +14,7 @@ export function whereToLook(system: System, team: string, form: string, developm
     ...system.routers.map(({ name, url }) => `  ${name.padEnd(20)} ${url}/readyz   ${url}/metrics`),
     ...[...system.plugins.values()].map(({ name, url }) => `  ${name.padEnd(20)} ${url}/metadata ${url}/metrics`),
     `  addresses, tokens    ${developmentFile}`,
-    `  logs                 .plugboard/logs/*.log`,
+    `  logs                 ${join(dirname(developmentFile), "logs")}`,
     "",
     "Things to try",
     `  curl -s ${manager.url}/v1/teams/${team}/plugins ${teamAuth}`,
