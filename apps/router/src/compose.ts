@@ -7,6 +7,7 @@ import {
   type HealthCheck,
   HttpServer,
   type Logger,
+  SparseLog,
   systemClock,
 } from "@plugboard/runtime";
 import type { Registry } from "prom-client";
@@ -14,6 +15,7 @@ import { KafkaSink } from "./adapters/kafka-sink.ts";
 import { KafkaSource } from "./adapters/kafka-source.ts";
 import { createRouterMetrics } from "./adapters/router-metrics.ts";
 import { prepareTopics } from "./adapters/router-topics.ts";
+import { registerSourceMetrics } from "./adapters/source-metrics.ts";
 import { TransactionalSink } from "./adapters/transactional-sink.ts";
 import { ByteBudget } from "./domain/byte-budget.ts";
 import type { Sink } from "./domain/ports.ts";
@@ -43,7 +45,7 @@ export function composeRouter(
     readonly table?: RoutingTable;
   },
 ): Router {
-  const { logger, clock = systemClock, registry = createRegistry("router") } = options;
+  const { logger, clock = systemClock, registry = createRegistry() } = options;
   const metrics = createRouterMetrics(registry);
   const table = options.table ?? createTable(settings, registry, logger);
   const responses = settings.RESPONSES_TOPIC;
@@ -60,6 +62,7 @@ export function composeRouter(
     logger,
     clock,
   });
+  registerSourceMetrics(registry, source, settings.ROUTER_IN_FLIGHT_BYTES);
   const sinkOptions = {
     kafka: settings,
     parkAfterMs: settings.ROUTER_PARK_AFTER_MS,
@@ -89,10 +92,11 @@ export function composeRouter(
       await sink.prepare(signal);
     },
     source,
-    router: new BatchRouter(table, names, metrics, clock.now),
+    router: new BatchRouter(table, names, metrics, clock.now, () => logger.isLevelEnabled("debug")),
     sink,
     metrics,
     logger,
+    malformedLog: new SparseLog(logger, clock),
     now: clock.now,
   });
   const checks: HealthCheck[] = [

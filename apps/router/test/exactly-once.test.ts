@@ -68,7 +68,7 @@ describe("exactly once", () => {
     const value = JSON.stringify({ answers: { text: "x".repeat(50_000) } });
     await at.send([binaryEvent("team-2", { id: "too-large-for-one", value })]);
     await at.drained();
-    expect(await router.registry.metrics()).toMatch(/router_rewinds_total\{[^}]*\} 1/);
+    expect(await router.registry.metrics()).toMatch(/router_rewinds_total(?:\{[^}]*\})? 1/);
     expect(idsOf(await at.read(at.topicOf("sheets"), 1))).toEqual(["too-large-for-one"]);
     const [parked] = await at.read(at.parked, 1);
     expect(header(parked, "pb-parked-target")).toBe(at.topicOf("narrow"));

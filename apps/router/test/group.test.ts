@@ -77,7 +77,7 @@ describe("routers in one group", () => {
     await at.send(events(0, 600));
     await at.drained();
     const inOf = async (router: typeof first) =>
-      Number(/router_records_in_total\{[^}]*\} (\d+)/.exec(await router.registry.metrics())?.[1]);
+      Number(/router_records_in_total(?:\{[^}]*\})? (\d+)/.exec(await router.registry.metrics())?.[1]);
     expect((await inOf(first)) + (await inOf(second))).toBe(600);
     expect(Math.min(await inOf(first), await inOf(second))).toBeGreaterThan(0);
     await first.lifecycle.stop();
@@ -99,7 +99,7 @@ describe("routers in one group", () => {
       ),
     );
     await until("the new partition's event is read", async () =>
-      /router_records_in_total\{[^}]*\} [1-9]/.test(await router.registry.metrics()),
+      /router_records_in_total(?:\{[^}]*\})? [1-9]/.test(await router.registry.metrics()),
     );
     await at.drained();
   });

@@ -175,7 +175,7 @@ export class Installation {
     ready = true,
   ): Promise<Router & { readonly lifecycle: Lifecycle }> {
     const settings = loadRouterSettings(this.environment(overrides));
-    const registry = createRegistry("router", { defaultMetrics: false });
+    const registry = createRegistry({ defaultMetrics: false });
     const router = composeRouter(settings, { logger: this.logger, registry, table: this.table });
     const lifecycle = new Lifecycle(router.components, { logger: this.logger });
     this.#routers.push(lifecycle);

@@ -1,5 +1,6 @@
 import { type Consumer, IS_CONTROL, IS_TRANSACTIONAL, type RecordsBatch } from "@platformatic/kafka";
-import type { RecordHeader, SourceRecord } from "../domain/ports.ts";
+import type { RecordHeader } from "../domain/header-block.ts";
+import type { SourceRecord } from "../domain/ports.ts";
 
 export type FetchResponse = Awaited<ReturnType<Consumer["fetch"]>>;
 type FetchedPartition = FetchResponse["responses"][number]["partitions"][number];

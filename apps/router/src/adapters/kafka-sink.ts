@@ -1,10 +1,10 @@
-import type { Producer } from "@platformatic/kafka";
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import { parkedCopy } from "../domain/outgoing.ts";
 import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
-import { nextRound, type Placed } from "../domain/produce-round.ts";
-import { createProducer, discard, partitionOf, sendRound } from "./produce.ts";
-import { type ProduceAnswer, partitionKey } from "./produce-answer.ts";
+import { nextRound, type Round } from "../domain/produce-round.ts";
+import { BatchProducer } from "./batch-producer.ts";
+import { partitionOf } from "./partition-of.ts";
+import type { PartAnswer } from "./produce-answer.ts";
 import { SuspectLane } from "./suspect-lane.ts";
 import { TopicDirectory } from "./topic-directory.ts";
 import { type Entry, WriteJob } from "./write-job.ts";
@@ -40,22 +40,22 @@ export class KafkaSink implements Sink {
   readonly #lanes = new Map<string, SuspectLane>();
   readonly #jobs = new Set<WriteJob>();
   readonly #stopping = new AbortController();
-  #producer: Producer;
+  #producer: BatchProducer;
   /** Lanes send at the same time as the queue: a producer of their own, so that neither waits for nor resets the other. */
-  #laneProducer: Producer;
+  #laneProducer: BatchProducer;
   #queue: Entry[] = [];
   #working: Promise<void> | undefined;
 
   constructor(options: KafkaSinkOptions) {
     this.#options = options;
-    this.#producer = createProducer(options.kafka);
-    this.#laneProducer = createProducer(options.kafka);
+    this.#producer = new BatchProducer(options.kafka, options.metrics);
+    this.#laneProducer = new BatchProducer(options.kafka, options.metrics);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const job of this.#jobs) job.fail(new SinkBroken("the router stops"));
-    await Promise.all([discard(this.#producer), discard(this.#laneProducer)]);
+    await Promise.all([this.#producer.discard(), this.#laneProducer.discard()]);
     await this.#working;
   }
 
@@ -86,7 +86,7 @@ export class KafkaSink implements Sink {
     await Promise.resolve();
     while (this.#queue.length > 0 && !this.#stopping.signal.aborted) {
       let unknownTopic: string | null = null;
-      const { round, taken, bytes } = nextRound(this.#queue, (entry) => {
+      const round = nextRound(this.#queue, (entry) => {
         const { job, record } = entry;
         if (job.over) return "elsewhere";
         const lane = this.#lanes.get(record.topic);
@@ -99,17 +99,17 @@ export class KafkaSink implements Sink {
         unknownTopic = record.topic;
         return "stop";
       });
-      this.#queue.splice(0, taken);
+      // Not `splice`: what stays is usually nothing, or long.
+      this.#queue = round.taken === this.#queue.length ? [] : this.#queue.slice(round.taken);
       const producer = this.#producer;
-      if (round.length > 0)
-        this.#conclude(round, producer, await sendRound(producer, round, bytes, this.#options.metrics));
+      if (round.records > 0) this.#conclude(round, producer, await producer.send(round, this.#directory));
       else if (unknownTopic !== null) await this.#learn(unknownTopic);
     }
   }
 
   /** Finds out where a topic's records go. Waits while no broker answers. */
   async #learn(topic: string): Promise<void> {
-    const state = await this.#directory.look(this.#producer, topic);
+    const state = await this.#directory.look(this.#producer.client, topic);
     switch (state.kind) {
       case "writable":
         return;
@@ -125,21 +125,23 @@ export class KafkaSink implements Sink {
     }
   }
 
-  #conclude(
-    round: readonly Placed<Entry>[],
-    producer: Producer,
-    answer: ProduceAnswer & { readonly error: unknown },
-  ): void {
-    for (const { item, partition } of round) {
-      const key = partitionKey(item.record.topic, partition);
-      if (answer.acknowledged.has(key)) item.job.acknowledge();
-      else {
-        const refusal = answer.refused.get(key);
-        if (refusal === undefined) {
-          this.#break(answer.error ?? new Error(`no acknowledgement of ${key}`), producer);
-          return;
+  #conclude({ parts }: Round<Entry>, producer: BatchProducer, answers: readonly PartAnswer[]): void {
+    for (const [index, { topic, items }] of parts.entries()) {
+      const answer = answers[index] as PartAnswer;
+      switch (answer.kind) {
+        case "acknowledged":
+          for (const { job } of items) job.acknowledge();
+          break;
+        case "refused": {
+          const lane = this.#openLane(topic, answer.why);
+          for (const entry of items) lane.push(entry);
+          break;
         }
-        this.#openLane(item.record.topic, refusal.why).push(item);
+        case "unknown":
+          this.#break(answer.error, producer);
+          return;
+        default:
+          answer satisfies never;
       }
     }
   }
@@ -147,7 +149,7 @@ export class KafkaSink implements Sink {
   #openLane(topic: string, why: string): SuspectLane {
     const open = this.#lanes.get(topic);
     if (open !== undefined) return open;
-    const { essential, parkAfterMs, metrics, logger, clock } = this.#options;
+    const { essential, parkAfterMs, logger, clock } = this.#options;
     this.#directory.forget(topic);
     logger.warn({ topic, why }, "the topic cannot be written now: it is tried apart from the others");
     const lane = new SuspectLane({
@@ -161,7 +163,6 @@ export class KafkaSink implements Sink {
       onBroken: (error, producer) => this.#break(error, producer),
       onRecovered: () => this.#lanes.delete(topic),
       stopping: this.#stopping.signal,
-      metrics,
       logger,
       clock,
     });
@@ -177,16 +178,17 @@ export class KafkaSink implements Sink {
   }
 
   /** Nobody knows what was written: everything is given up, and neither producer is used again. */
-  #break(cause: unknown, producer: Producer): void {
+  #break(cause: unknown, producer: BatchProducer): void {
     // What an earlier producer still reports has been given up with it.
     if (producer !== this.#producer && producer !== this.#laneProducer) return;
     const error = new SinkBroken(`the brokers did not say what was written: ${(cause as Error).message}`, { cause });
     this.#queue = [];
     for (const lane of this.#lanes.values()) lane.clear();
     for (const job of this.#jobs) job.fail(error);
-    for (const used of [this.#producer, this.#laneProducer]) void discard(used);
-    this.#producer = createProducer(this.#options.kafka);
-    this.#laneProducer = createProducer(this.#options.kafka);
+    const { kafka, metrics } = this.#options;
+    for (const used of [this.#producer, this.#laneProducer]) void used.discard();
+    this.#producer = new BatchProducer(kafka, metrics);
+    this.#laneProducer = new BatchProducer(kafka, metrics);
     this.#directory.clear();
   }
 }

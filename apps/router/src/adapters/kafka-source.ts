@@ -1,9 +1,10 @@
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
-import { Assignment } from "../domain/assignment.ts";
+import { Assignment, type PartitionStatus } from "../domain/assignment.ts";
 import type { ByteBudget } from "../domain/byte-budget.ts";
 import type { Membership, RouterMetrics, Source, SourceBatch } from "../domain/ports.ts";
 import { GroupMembership } from "./group-membership.ts";
 import { PartitionReader } from "./partition-reader.ts";
+import { TopicWatch } from "./topic-watch.ts";
 
 /** Bytes joined into one batch when several fetches wait: enough to fill a send, little enough to be settled soon. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
@@ -35,6 +36,8 @@ export class KafkaSource implements Source {
   readonly membership: GroupMembership;
   readonly #options: KafkaSourceOptions;
   readonly #reader: PartitionReader;
+  /** The topic as the metrics need it. */
+  readonly watch: TopicWatch;
   readonly #assignmentOf = new WeakMap<SourceBatch, Assignment>();
   #assignment: Assignment | undefined;
   readonly #committing = new WeakMap<Assignment, Promise<void>>();
@@ -55,6 +58,13 @@ export class KafkaSource implements Source {
       onRevoke: () => this.#letGo(),
       onAssign: (partitions, membership) => this.#begin(partitions, membership),
     });
+    this.watch = new TopicWatch({
+      ...options,
+      onEnds: (ends) => {
+        for (const [partition, end] of ends)
+          if (this.#assignment?.committed.has(partition)) this.#assignment.logEnds.set(partition, end);
+      },
+    });
     this.#reader = new PartitionReader({
       ...options,
       group: this.membership.consumer,
@@ -69,6 +79,13 @@ export class KafkaSource implements Source {
   async start(): Promise<void> {
     // Joining goes on in the background: /readyz says whether it is done.
     void this.membership.start();
+    this.watch.start();
+  }
+
+  /** Of the partitions that are this process's now. */
+  status(): readonly PartitionStatus[] {
+    const assignment = this.#assignment;
+    return assignment === undefined || assignment.ended.aborted ? [] : assignment.status(this.#options.clock.now());
   }
 
   async next(): Promise<SourceBatch | null> {
@@ -148,7 +165,7 @@ export class KafkaSource implements Source {
   async stop(): Promise<void> {
     await this.#letGo();
     await this.membership.stop();
-    await this.#reader.close();
+    await Promise.all([this.#reader.close(), this.watch.stop()]);
   }
 
   problem(): string | null {
@@ -188,7 +205,6 @@ export class KafkaSource implements Source {
 
   #end(assignment: Assignment): void {
     this.#options.budget.release(assignment.end());
-    for (const partition of assignment.partitions) this.#options.metrics.noLag(partition);
   }
 
   /** One commit at a time; what is settled meanwhile goes with the next one. */
@@ -211,10 +227,7 @@ export class KafkaSource implements Source {
       }
       try {
         if (this.#options.commits) await this.membership.consumer.commit({ offsets: this.#forCommit(offsets) });
-        for (const [partition, offset] of offsets) {
-          assignment.committed.set(partition, offset);
-          if (!assignment.ended.aborted) this.#options.metrics.lag(partition, assignment.lag(partition));
-        }
+        for (const [partition, offset] of offsets) assignment.commit(partition, offset);
       } catch (error) {
         assignment.tracker.giveBack(offsets);
         if (assignment.ended.aborted) continue;

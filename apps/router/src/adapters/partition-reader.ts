@@ -88,7 +88,8 @@ export class PartitionReader {
         const position = known >= 0n ? known : earliest[partition];
         if (position === undefined) throw new Error(`no first offset of ${topic}/${partition} in the answer`);
         assignment.positions.set(partition, Number(position));
-        assignment.committed.set(partition, Number(position));
+        assignment.commit(partition, Number(position));
+        assignment.heard(partition, undefined, this.#options.clock.now());
       }
     } catch (error) {
       logger.warn({ error, partitions }, "the committed offsets cannot be read: trying again");
@@ -206,7 +207,7 @@ export class PartitionReader {
       if (fetched.errorCode !== 0) continue;
       const read = readPartition(fetched, from);
       assignment.logEnds.set(partition, Number(fetched.lastStableOffset));
-      this.#options.metrics.lag(partition, assignment.lag(partition));
+      assignment.heard(partition, read.records[0], this.#options.clock.now());
       if (read.next === from) continue;
       assignment.positions.set(partition, read.next);
       ends.set(partition, read.next);
@@ -230,7 +231,7 @@ export class PartitionReader {
       const position = assignment.positions.get(partition) ?? 0;
       const first = Number(earliest[partition] ?? 0n);
       if (first === position) continue;
-      metrics.offsetsLost(partition);
+      metrics.offsetsLost();
       logger.error(
         { topic, partition, position, first },
         "the next record to route does not exist any more: records were deleted before they were routed, or the topic was made anew",

@@ -1,11 +1,23 @@
-import { LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
+import type { Refused } from "@plugboard/contract";
+import { END_TO_END_BUCKETS_SECONDS, LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { RouterMetrics } from "../domain/ports.ts";
 
-/** From the event itself to its copies, seconds: 5 ms to a day, for a router that was away catches up. */
-const END_TO_END_BUCKETS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600, 86_400];
+/** Every reason for which a record is no event. */
+const MALFORMED: Readonly<Record<Refused["reason"], true>> = {
+  empty: true,
+  "not-json": true,
+  "not-an-object": true,
+  "no-team": true,
+  "no-event": true,
+  invalid: true,
+  "too-large": true,
+};
 
-/** The router's own metrics; those of the routing table are registered by it. */
+/**
+ * What the router counts; see source-metrics.ts for what is known of its partitions. Labels grow with plugins (200 at
+ * most in one team's table) and with the reasons there are, never with teams, forms or events.
+ */
 export function createRouterMetrics(registry: Registry): RouterMetrics {
   const registers = [registry];
   const counter = (name: string, help: string, labelNames: string[] = []) =>
@@ -32,7 +44,7 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   );
   const parked = counter(
     "router_parked_total",
-    "Copies put into the parking topic because their own could not be written. Above zero: look at that topic.",
+    "Copies put into the parking topic because their own could not be written. They wait there until written back.",
     ["topic"],
   );
   const rewinds = counter(
@@ -41,19 +53,18 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   );
   const offsetsLost = counter(
     "router_offsets_lost_total",
-    "Times records were deleted before they were routed. Any is data loss: retention is too short.",
-    ["partition"],
+    "Times that a partition's records were deleted before they were routed. Any is data loss: retention is too short.",
   );
-  const produceFailed = counter("router_produce_failures_total", "Sends that failed in whole or in part.");
+  const produceFailed = counter(
+    "router_produce_failures_total",
+    "Sends that failed in whole or in part; they are repeated.",
+  );
+  // A counter that is born at its first event shows no increase: what an alert looks at stands at 0 from the start.
+  for (const reason of Object.keys(MALFORMED)) malformed.inc({ reason }, 0);
+  const plugins = new Set<string>();
   const inFlight = new Gauge({
     name: "router_in_flight_bytes",
     help: "Memory of records read and not settled; fetching pauses at the limit.",
-    registers,
-  });
-  const lag = new Gauge({
-    name: "router_lag_records",
-    help: "Records of a partition that are not settled yet, as of the last fetch.",
-    labelNames: ["partition"],
     registers,
   });
   const batchRecords = new Histogram({
@@ -76,13 +87,13 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   });
   const produceRecords = new Histogram({
     name: "router_produce_records",
-    help: "Records per send.",
+    help: "Records written to the brokers in one send.",
     buckets: [1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000],
     registers,
   });
   const produceBytes = new Histogram({
     name: "router_produce_bytes",
-    help: "Bytes per send.",
+    help: "Bytes written to the brokers in one send.",
     buckets: [1e3, 1e4, 1e5, 1e6, 4e6, 16e6],
     registers,
   });
@@ -100,7 +111,12 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   });
   return {
     recordsIn: (count) => recordsIn.inc(count),
-    copiesOut: (plugin, count) => copiesOut.inc({ plugin }, count),
+    copiesOut: (plugin, topic, count) => {
+      copiesOut.inc({ plugin }, count);
+      if (plugins.has(plugin)) return;
+      plugins.add(plugin);
+      parked.inc({ topic }, 0);
+    },
     unmatched: (reason, count) => unmatched.inc({ reason }, count),
     malformed: (reason) => malformed.inc({ reason }),
     filterError: (plugin) => filterErrors.inc({ plugin }),
@@ -116,10 +132,8 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     },
     produceFailed: () => produceFailed.inc(),
     inFlightBytes: (bytes) => inFlight.set(bytes),
-    lag: (partition, records) => lag.set({ partition: String(partition) }, records),
-    noLag: (partition) => lag.remove({ partition: String(partition) }),
     rewound: () => rewinds.inc(),
-    offsetsLost: (partition) => offsetsLost.inc({ partition: String(partition) }),
+    offsetsLost: () => offsetsLost.inc(),
     routedAfter: (event, record) => {
       if (event !== null) eventSeconds.observe(Math.max(0, event));
       recordSeconds.observe(Math.max(0, record));

@@ -2,7 +2,7 @@ import { Admin, findErrorBy } from "@platformatic/kafka";
 import { DERIVED_HEADROOM_BYTES, deadLetterTopic, RECORD_BYTES_MAX } from "@plugboard/contract";
 import type { KafkaSettings, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
-import { connectionOptions } from "./kafka-connection.ts";
+import { connectionOptions, whyNotReached } from "./kafka-connection.ts";
 
 const DAY_MS = 86_400_000;
 const DEAD_LETTERS_KEPT_MS = 30 * DAY_MS;
@@ -33,7 +33,9 @@ export async function prepareTopics(
         await prepareOnce(admin, topics, logger);
       } catch (error) {
         signal.throwIfAborted();
-        logger.warn({ error, brokers: kafka.KAFKA_BROKERS }, "not ready to route: trying again");
+        const reason = whyNotReached(error, kafka);
+        logger.warn({ reason, brokers: kafka.KAFKA_BROKERS }, "not ready to route: trying again");
+        logger.debug({ error }, "not ready to route");
         throw error;
       }
     }, signal);

@@ -1,4 +1,4 @@
-import { findErrorBy, type Producer } from "@platformatic/kafka";
+import { type Broker, findErrorBy, type Producer } from "@platformatic/kafka";
 
 /** What is known of a topic: its partition count, that it cannot be written now and why, or that nobody answered. */
 export type TopicState =
@@ -6,30 +6,42 @@ export type TopicState =
   | { readonly kind: "unwritable"; readonly why: string }
   | { readonly kind: "unknown"; readonly error: unknown };
 
-/** How long a partition count is trusted: after partitions were added, a key may go to its old one for this long. */
-const COUNT_AGE_MS_MAX = 30_000;
+/** How long an answer is trusted: after partitions were added, a key may go to its old one for this long. */
+const ANSWER_AGE_MS_MAX = 30_000;
 
 /**
- * Partition counts of the topics written to. Each topic is asked for alone: in one question, one missing or leaderless
+ * Partition counts and leaders of the topics written to. Each topic is asked for alone: in one question, one missing or leaderless
  * topic fails the answer for all.
  */
 export class TopicDirectory {
-  readonly #known = new Map<string, { readonly partitions: number; readonly at: number }>();
+  readonly #known = new Map<string, { readonly leaders: readonly number[]; readonly at: number }>();
+  #brokers: ReadonlyMap<number, Broker> = new Map();
 
   /** The partition count if it was learnt lately; undefined when {@link look} must be called first. */
   partitions(topic: string): number | undefined {
     const entry = this.#known.get(topic);
-    return entry !== undefined && performance.now() - entry.at < COUNT_AGE_MS_MAX ? entry.partitions : undefined;
+    return entry !== undefined && performance.now() - entry.at < ANSWER_AGE_MS_MAX ? entry.leaders.length : undefined;
+  }
+
+  /** The broker that led a partition when the topic was last looked at; -1 when the topic is not known. */
+  leader(topic: string, partition: number): number {
+    return this.#known.get(topic)?.leaders[partition] ?? -1;
+  }
+
+  /** Where a broker is reached. */
+  broker(id: number): Broker | undefined {
+    return this.#brokers.get(id);
   }
 
   /** Asks the brokers, afresh. */
   async look(producer: Producer, topic: string): Promise<TopicState> {
     try {
-      const { topics } = await producer.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
-      const partitions = topics.get(topic)?.partitionsCount ?? 0;
-      if (partitions === 0) return this.#not(topic, "it has no partitions");
-      this.#known.set(topic, { partitions, at: performance.now() });
-      return { kind: "writable", partitions };
+      const { topics, brokers } = await producer.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
+      const leaders = topics.get(topic)?.partitions.map(({ leader }) => leader) ?? [];
+      if (leaders.length === 0) return this.#not(topic, "it has no partitions");
+      this.#known.set(topic, { leaders, at: performance.now() });
+      this.#brokers = brokers;
+      return { kind: "writable", partitions: leaders.length };
     } catch (error) {
       // The client turns "unknown topic" into an error of its own, and passes a leaderless partition on as it is.
       const { message } = error as Error;

@@ -1,12 +1,14 @@
-import type { Consumer, Message, Producer } from "@platformatic/kafka";
+import type { ClusterMetadata, Consumer, Message, MessageRecord, Producer } from "@platformatic/kafka";
 import { type Clock, type KafkaSettings, type Logger, withDeadline } from "@plugboard/runtime";
-import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import { parkedCopy } from "../domain/outgoing.ts";
 import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
-import { nextRound } from "../domain/produce-round.ts";
-import { createTransactionalProducer, discard, partitionOf, sendRound } from "./produce.ts";
-import { MESSAGE_TOO_LARGE, partitionKey } from "./produce-answer.ts";
+import { nextRound, type Part } from "../domain/produce-round.ts";
+import { AwayTopics } from "./away-topics.ts";
+import { BatchProducer } from "./batch-producer.ts";
+import { partitionOf } from "./partition-of.ts";
+import { MESSAGE_TOO_LARGE, type PartAnswer } from "./produce-answer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
+import { TransactionalIds } from "./transactional-ids.ts";
 import { WriteJob } from "./write-job.ts";
 
 /** Records and bytes joined into one transaction: its cost is paid once, and it must end well before its time-out. */
@@ -15,8 +17,6 @@ const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024;
 /** Then it is given up: below the brokers' own time-out (10 s), so that it is this side that decides. */
 const TRANSACTION_DEADLINE_MS = 6_000;
 const LOOK_RETRY_MS = 250;
-/** Between looks at a topic whose copies are parked. */
-const PROBE_MS = 2_000;
 
 export interface TransactionalSinkOptions {
   readonly kafka: KafkaSettings;
@@ -32,6 +32,16 @@ export interface TransactionalSinkOptions {
 }
 
 type Transaction = Awaited<ReturnType<Producer["beginTransaction"]>>;
+
+interface Target {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/** What the client wants to see to add a partition. */
+function asMessage({ topic, partition }: Target): MessageRecord {
+  return { topic, partition } as MessageRecord;
+}
 
 interface Work {
   readonly records: readonly OutgoingRecord[];
@@ -49,39 +59,45 @@ interface Work {
  *                                       abort by a new producer of the same id (it fences the old one), all given up;
  *                                       the source forgets what it read and goes on from the committed offsets
  *
+ * A partition that refused a copy may not take the mark of the abort either; until it does, its transaction's id is of no
+ * use, and its topic counts as away. So what follows goes on under another id, first waiting for that topic, then parking.
+ *
  * The broker fences a commit whose membership in the group is not the current one.
  */
 export class TransactionalSink implements Sink {
   readonly #options: TransactionalSinkOptions;
   readonly #directory = new TopicDirectory();
   readonly #stopping = new AbortController();
-  readonly #retry = retry(handleAll, {
-    maxAttempts: Number.MAX_SAFE_INTEGER,
-    backoff: new ExponentialBackoff({ initialDelay: 100, maxDelay: 3_000 }),
-  });
-  /** Topics that cannot be written, since when, and when to look again. */
-  readonly #away = new Map<string, { readonly since: number; parked: boolean; lookAt: number }>();
-  /** Topics that refused a record inside a transaction, and since when (milliseconds, monotonic). */
-  readonly #refusing = new Map<string, number>();
-  #producer: Producer;
+  readonly #ids: TransactionalIds;
+  readonly #away: AwayTopics;
+  /** Topics that found a copy too large: those of the next transaction are parked. */
+  readonly #oversized = new Set<string>();
+  /** Topics that refused copies in the transaction under way. */
+  readonly #refused = new Set<string>();
+  #producer: BatchProducer;
   #waiting: Work[] = [];
   #working: Promise<void> | undefined;
 
   constructor(options: TransactionalSinkOptions) {
     this.#options = options;
-    this.#producer = createTransactionalProducer(options.kafka, options.transactionalId);
+    const createProducer = (id: string) => new BatchProducer(options.kafka, options.metrics, id);
+    const { transactionalId: base, logger } = options;
+    this.#away = new AwayTopics({ ...options, directory: this.#directory });
+    this.#ids = new TransactionalIds({ base, createProducer, stopping: this.#stopping.signal, logger });
+    this.#producer = createProducer(base);
   }
 
-  /** Takes the transactional id: fences a predecessor, and ends what it left open. */
+  /** Takes a transactional id: fences a predecessor, and ends what it left open. */
   async prepare(signal: AbortSignal): Promise<void> {
-    await this.#retry.execute(() => this.#takeId(), signal);
+    await this.#producer.discard();
+    this.#producer = await this.#ids.take(signal);
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const { job } of this.#waiting.splice(0)) job.fail(new SinkBroken("the router stops"));
     await this.#working;
-    await discard(this.#producer);
+    await this.#producer.discard();
   }
 
   async write(records: readonly OutgoingRecord[], batch: SourceBatch): Promise<void> {
@@ -133,35 +149,48 @@ export class TransactionalSink implements Sink {
   }
 
   async #runOne(works: readonly Work[], records: readonly OutgoingRecord[]): Promise<void> {
-    const transaction = await this.#producer.beginTransaction();
+    this.#refused.clear();
+    const transaction = await this.#producer.client.beginTransaction();
     let queue = records.map((record) => ({ record }));
     while (queue.length > 0) {
-      const { round, taken, bytes } = nextRound(queue, ({ record }) =>
+      const round = nextRound(queue, ({ record }) =>
         partitionOf(record, this.#directory.partitions(record.topic) ?? this.#partitionsOrThrow(record.topic)),
       );
-      const answer = await sendRound(this.#producer, round, bytes, this.#options.metrics, (messages) =>
-        transaction.send({ messages, acks: -1 }),
-      );
-      let failed: string | null = null;
-      for (const { item, partition } of round) {
-        const key = partitionKey(item.record.topic, partition);
-        const refusal = answer.refused.get(key);
-        if (refusal !== undefined) this.#refused(item.record.topic, refusal.code);
-        if (answer.error !== null || !answer.acknowledged.has(key)) failed ??= key;
-      }
-      if (failed !== null)
-        throw new Error(`${failed} was not acknowledged: ${answer.refused.get(failed)?.why ?? answer.error}`);
-      queue = queue.slice(taken);
+      await transaction.addPartitions(this.#partitionCounts(round.parts), round.parts.map(asMessage));
+      this.#acknowledgedOrThrow(round.parts, await this.#producer.send(round, this.#directory));
+      queue = queue.slice(round.taken);
     }
     await this.#addOffsets(transaction, works);
     await transaction.commit();
-    for (const { topic } of records) this.#refusing.delete(topic);
+    this.#away.written(() => new Set(records.map(({ topic }) => topic)));
   }
 
-  /** Remembers since when a topic that looks writable refuses records; one that finds them too large will go on so. */
-  #refused(topic: string, code: number): void {
-    if (this.#options.essential.has(topic) || this.#refusing.has(topic)) return;
-    this.#refusing.set(topic, code === MESSAGE_TOO_LARGE ? 0 : this.#options.clock.monotonic());
+  #acknowledgedOrThrow(parts: readonly Part<{ record: OutgoingRecord }>[], answers: readonly PartAnswer[]): void {
+    let failure: Error | undefined;
+    for (const [index, { topic, partition }] of parts.entries()) {
+      const answer = answers[index] as PartAnswer;
+      if (answer.kind === "acknowledged") continue;
+      if (answer.kind === "refused") this.#refusedBy(topic, answer);
+      const why = answer.kind === "refused" ? answer.why : answer.error.message;
+      failure ??= new Error(`${topic}/${partition} was not acknowledged: ${why}`);
+    }
+    if (failure !== undefined) throw failure;
+  }
+
+  /** The part of the client's metadata that it looks at when partitions are added. */
+  #partitionCounts(targets: readonly Target[]): ClusterMetadata {
+    const counts = targets.map(({ topic }) => [topic, { partitionsCount: this.#directory.partitions(topic) }] as const);
+    return { topics: new Map(counts) } as unknown as ClusterMetadata;
+  }
+
+  /** A topic that looks writable refused. One that finds a copy too large will go on so; another may take it later. */
+  #refusedBy(topic: string, { code, why }: PartAnswer & { kind: "refused" }): void {
+    if (code === MESSAGE_TOO_LARGE) {
+      if (!this.#options.essential.has(topic)) this.#oversized.add(topic);
+      return;
+    }
+    this.#refused.add(topic);
+    this.#away.refused(topic, why);
   }
 
   /** One after another: the client takes overlapping calls for one and the same. */
@@ -187,27 +216,28 @@ export class TransactionalSink implements Sink {
    * cannot be written; after its bound, its copies go to the parking topic.
    */
   async #writable(works: readonly Work[]): Promise<OutgoingRecord[]> {
-    const { essential, parkedTopic, parkAfterMs, metrics, clock, logger } = this.#options;
+    const { parkedTopic, metrics, logger } = this.#options;
     const topics = new Set(works.flatMap(({ records }) => records.map((record) => record.topic)));
     const parking = new Set<string>();
     for (const topic of topics) {
-      const since = this.#refusing.get(topic);
-      if (since !== undefined && clock.monotonic() - since >= parkAfterMs) {
-        logger.error({ topic }, "the topic refuses a copy: this transaction's are parked");
-        this.#refusing.delete(topic);
+      if (this.#oversized.delete(topic)) {
+        logger.error({ topic }, "a copy is above the topic's max.message.bytes: this transaction's are parked");
         parking.add(topic);
         continue;
       }
       while (!(await this.#isWritable(topic))) {
-        if (this.#stopping.signal.aborted || works.some(({ job }) => job.over)) return [];
-        if (!essential.has(topic) && this.#away.get(topic)?.parked) {
+        if (!this.#mayGoOn(works)) return [];
+        if (this.#away.isParked(topic)) {
           parking.add(topic);
           break;
         }
         await this.#options.clock.sleep(LOOK_RETRY_MS, this.#stopping.signal).catch(() => {});
       }
     }
-    if (parking.size > 0) while (!(await this.#isWritable(parkedTopic))) await this.#options.clock.sleep(LOOK_RETRY_MS);
+    while (parking.size > 0 && !(await this.#isWritable(parkedTopic))) {
+      if (!this.#mayGoOn(works)) return [];
+      await this.#options.clock.sleep(LOOK_RETRY_MS, this.#stopping.signal).catch(() => {});
+    }
     return works.flatMap(({ records }) =>
       records.map((record) => {
         if (!parking.has(record.topic)) return record;
@@ -217,58 +247,41 @@ export class TransactionalSink implements Sink {
     );
   }
 
-  async #isWritable(topic: string): Promise<boolean> {
-    const { clock, logger, essential, parkAfterMs } = this.#options;
-    const away = this.#away.get(topic);
-    if (away === undefined && this.#directory.partitions(topic) !== undefined) return true;
-    if (away?.parked && clock.monotonic() < away.lookAt) return false;
-    const state = await this.#directory.look(this.#producer, topic);
-    if (state.kind === "writable") {
-      if (this.#away.delete(topic)) logger.info({ topic }, "the topic is written again");
-      return true;
-    }
-    if (state.kind === "unknown") {
-      logger.warn({ topic, error: state.error }, "no broker answers: writing waits");
-      return false;
-    }
-    const now = clock.monotonic();
-    if (away === undefined) {
-      logger.warn({ topic, why: state.why }, "the topic cannot be written now: routing waits for it");
-      this.#away.set(topic, { since: now, parked: false, lookAt: now });
-    } else if (!essential.has(topic) && now - away.since >= parkAfterMs) {
-      if (!away.parked) logger.error({ topic, why: state.why }, "the topic cannot be written: copies are parked");
-      away.parked = true;
-      away.lookAt = now + PROBE_MS;
-    }
-    return false;
+  /**
+   * Whether the copies that wait may still be written.
+   * @throws while stopping: given up, for without its copies a transaction would move their offsets.
+   */
+  #mayGoOn(works: readonly Work[]): boolean {
+    if (this.#stopping.signal.aborted) throw new Error("the router stops");
+    return works.every(({ job }) => !job.over);
+  }
+
+  #isWritable(topic: string): Promise<boolean> {
+    return this.#away.isWritable(topic, this.#producer.client);
   }
 
   #partitionsOrThrow(topic: string): never {
     throw new Error(`the partition count of ${topic} is not known any more`);
   }
 
-  /** Nothing of it counts. A new producer takes the id, which ends the transaction for good, before anything is read again. */
+  /** Nothing of it counts. Its id is taken anew, which ends the transaction for good, before anything is read again. */
   async #giveUp(works: readonly Work[], cause: unknown): Promise<void> {
-    const { kafka, transactionalId, logger } = this.#options;
-    logger.warn({ error: cause, transactionalId }, "a transaction failed: it is aborted");
+    this.#options.logger.warn(
+      { error: cause, transactionalId: this.#ids.current },
+      "a transaction failed: it is aborted",
+    );
     this.#directory.clear();
-    await discard(this.#producer);
-    this.#producer = createTransactionalProducer(kafka, transactionalId);
-    await this.#retry.execute(() => this.#takeId(), this.#stopping.signal).catch(() => {});
+    await this.#producer.discard();
+    // The brokers end the transaction by themselves, as soon as the topics that refused take a write.
+    if (this.#refused.size > 0) this.#away.waitFor(this.#refused, this.#ids.setAside());
+    this.#refused.clear();
+    await this.#ids.take(this.#stopping.signal).then(
+      (producer) => {
+        this.#producer = producer;
+      },
+      () => {},
+    );
     const error = new SinkBroken(`a transaction failed: ${(cause as Error).message}`, { cause });
     for (const { job } of [...works, ...this.#waiting.splice(0)]) job.fail(error);
-  }
-
-  async #takeId(): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
-    try {
-      const transaction = await this.#producer.beginTransaction();
-      await transaction.cancel();
-    } catch (error) {
-      this.#options.logger.warn({ error }, "the transactional id cannot be taken: trying again");
-      await discard(this.#producer);
-      this.#producer = createTransactionalProducer(this.#options.kafka, this.#options.transactionalId);
-      throw error;
-    }
   }
 }

@@ -8,6 +8,21 @@ export interface Fetched {
   readonly bytes: number;
 }
 
+/** How far behind a partition is. */
+export interface PartitionStatus {
+  readonly partition: number;
+  /** Records that are not committed yet, as far as known. */
+  readonly lagRecords: number;
+  /** Age of the oldest of them, milliseconds. */
+  readonly oldestAgeMs: number;
+}
+
+/** The first record that a fetch brought of a partition. */
+interface First {
+  readonly offset: number;
+  readonly timestampMs: number;
+}
+
 /**
  * The partitions this process has from one join of the group (or one rewind) to the next, with everything that was read
  * of them. When it ends, all of it is forgotten and nothing of it is committed any more: whoever has the partitions next,
@@ -26,6 +41,10 @@ export class Assignment {
   readonly committed = new Map<number, number>();
   /** End of the log, as far as committed readers see, as of the last answer that named it. */
   readonly logEnds = new Map<number, number>();
+  /** Of each fetch that is not committed yet, in order: at most as many as the budget of bytes lets be under way. */
+  readonly #firsts = new Map<number, First[]>();
+  /** When a broker last answered for a partition, milliseconds since 1970. */
+  readonly #heardAtMs = new Map<number, number>();
   /** The topic's identity when it was first looked at: one that was deleted and made anew has another. */
   topicId: string | null = null;
   readonly #topic: string;
@@ -51,10 +70,37 @@ export class Assignment {
     return this.#reading.signal;
   }
 
-  /** Records of a partition that are not committed yet, as far as known. */
-  lag(partition: number): number {
-    const committed = this.committed.get(partition) ?? 0;
-    return Math.max(0, (this.logEnds.get(partition) ?? committed) - committed);
+  /** Every record before the offset is settled and committed. */
+  commit(partition: number, offset: number): void {
+    this.committed.set(partition, offset);
+    const firsts = this.#firsts.get(partition);
+    if (firsts === undefined) return;
+    const kept = firsts.findIndex((first) => first.offset >= offset);
+    firsts.splice(0, kept < 0 ? firsts.length : kept);
+  }
+
+  /**
+   * A broker answered a fetch of this partition.
+   * @param first what it brought, unless nothing.
+   */
+  heard(partition: number, first: First | undefined, nowMs: number): void {
+    this.#heardAtMs.set(partition, nowMs);
+    if (first === undefined) return;
+    const firsts = this.#firsts.get(partition);
+    if (firsts === undefined) this.#firsts.set(partition, [{ offset: first.offset, timestampMs: first.timestampMs }]);
+    else firsts.push({ offset: first.offset, timestampMs: first.timestampMs });
+  }
+
+  /**
+   * Of each partition whose committed offset is known. What a broker has not been asked for may be as old as its last
+   * answer: an age is never told too small.
+   */
+  status(nowMs: number): PartitionStatus[] {
+    return [...this.committed].map(([partition, committed]) => {
+      const lagRecords = Math.max(0, (this.logEnds.get(partition) ?? committed) - committed);
+      const oldest = this.#firsts.get(partition)?.[0]?.timestampMs ?? this.#heardAtMs.get(partition) ?? nowMs;
+      return { partition, lagRecords, oldestAgeMs: Math.max(0, nowMs - oldest) };
+    });
   }
 
   add(fetched: Fetched): void {

@@ -4,31 +4,36 @@ import {
   type DeliveryRecord,
   deliveryId,
   type EventAttributes,
+  HEADERS_MAX,
+  type Refused,
 } from "@plugboard/contract";
-import { HEADERS_MAX, type Refused } from "./decode-record.ts";
-import type { OutgoingRecord, RecordHeader, SourceRecord } from "./ports.ts";
+import {
+  blockOfTexts,
+  type HeaderBlock,
+  type HeaderText,
+  headerBlock,
+  headerNameText,
+  headerText,
+  joined,
+  NO_HEADERS,
+  valueText,
+} from "./header-block.ts";
+import type { OutgoingRecord, SourceRecord } from "./ports.ts";
 
 /** Kafka's own overhead of a record beside key, value and headers: lengths, offset and time deltas, at most. */
 const RECORD_OVERHEAD_BYTES = 40;
-/** Lengths of one header's name and value. */
-const HEADER_OVERHEAD_BYTES = 6;
 /** Longest text of problems in a dead letter's header, bytes (contract/delivery). */
 const DETAIL_BYTES_MAX = 4 * 1024;
 /** A dead letter above this is refused by its topic (input limit + 64 KiB, less the batch's own head): origin only. */
 const DEAD_LETTER_BYTES_MAX = 1024 * 1024 + 63 * 1024;
 
-const name = (text: string) => Buffer.from(text, "latin1");
-const PB_ID = name(DELIVERY_HEADER.id);
-const PB_PLUGIN = name(DELIVERY_HEADER.plugin);
-const PB_TEAM = name(DELIVERY_HEADER.team);
-const PB_EVENT = name(DELIVERY_HEADER.event);
-const PB_ROUTE_VERSION = name(DELIVERY_HEADER.routeVersion);
-const PB_ROUTED_AT = name(DELIVERY_HEADER.routedAt);
-const PB_ORIGIN = name(DELIVERY_HEADER.origin);
-const PB_REASON = name(DEAD_LETTER_HEADER.reason);
-const PB_DETAIL = name(DEAD_LETTER_HEADER.detail);
-const PB_DEAD_AT = name(DEAD_LETTER_HEADER.at);
-const PB_PARKED_TARGET = name("pb-parked-target");
+/** Stands before the parked copy's own topic. */
+const PARKED_TARGET_HEADER = "pb-parked-target";
+const ID_NAME = headerNameText(DELIVERY_HEADER.id);
+const PLUGIN_NAME = headerNameText(DELIVERY_HEADER.plugin);
+const ROUTE_VERSION_NAME = headerNameText(DELIVERY_HEADER.routeVersion);
+/** Headers a copy gets. */
+const COPY_HEADERS = 7;
 
 /** What all copies of one record share, made once. */
 export interface CopyContext {
@@ -38,6 +43,24 @@ export interface CopyContext {
   readonly origin: string;
   /** ISO 8601. */
   readonly routedAt: string;
+  /** The record's own headers. */
+  readonly own: HeaderBlock;
+  /** The delivery headers that are the same for every plugin. */
+  readonly shared: HeaderText;
+}
+
+export function copyContext(
+  record: SourceRecord,
+  event: EventAttributes,
+  origin: string,
+  routedAt: string,
+): CopyContext {
+  const shared =
+    headerText(DELIVERY_HEADER.team, event.teamId) +
+    headerText(DELIVERY_HEADER.event, event.type) +
+    headerText(DELIVERY_HEADER.routedAt, routedAt) +
+    headerText(DELIVERY_HEADER.origin, origin);
+  return { record, event, origin, routedAt, own: headerBlock(record.headers), shared };
 }
 
 export function originOf(topic: string, record: SourceRecord): string {
@@ -51,21 +74,16 @@ export function deliveryCopy(
   routeVersion: string,
   topic: string,
 ): OutgoingRecord {
-  const { record, event } = context;
-  const headers = ownHeaders(record.headers);
-  headers.set(PB_ID, Buffer.from(deliveryId(event.teamId, plugin, event.source, event.id)));
-  headers.set(PB_PLUGIN, Buffer.from(plugin));
-  headers.set(PB_TEAM, Buffer.from(event.teamId));
-  headers.set(PB_EVENT, Buffer.from(event.type));
-  headers.set(PB_ROUTE_VERSION, Buffer.from(routeVersion));
-  headers.set(PB_ROUTED_AT, Buffer.from(context.routedAt));
-  headers.set(PB_ORIGIN, Buffer.from(context.origin));
-  return outgoing(topic, record.key, record.value, headers, record.partition);
+  const { record, event, own, shared } = context;
+  const id = deliveryId(event.teamId, plugin, event.source, event.id);
+  const added =
+    ID_NAME + valueText(id) + PLUGIN_NAME + valueText(plugin) + ROUTE_VERSION_NAME + valueText(routeVersion) + shared;
+  return outgoing(topic, record.key, record.value, own, blockOfTexts(COPY_HEADERS, added), record.partition);
 }
 
 /** The exception for "why did this not arrive?": a filter that could not be evaluated. Keyed by response id. */
 export function filterErrorRecord(
-  context: CopyContext,
+  context: Omit<CopyContext, "own" | "shared">,
   plugin: string,
   routeVersion: string,
   detail: string,
@@ -93,7 +111,7 @@ export function filterErrorRecord(
     retryAt: null,
   };
   const key = Buffer.from(event.responseId ?? event.id);
-  return outgoing(topic, key, Buffer.from(JSON.stringify(outcome)), new Map(), context.record.partition);
+  return outgoing(topic, key, Buffer.from(JSON.stringify(outcome)), NO_HEADERS, NO_HEADERS, context.record.partition);
 }
 
 /**
@@ -108,42 +126,36 @@ export function deadLetter(
   topic: string,
 ): OutgoingRecord {
   const detail = clip(refused.problems.join("\n"), DETAIL_BYTES_MAX);
-  const letter = (key: Buffer | null, value: Buffer | null, own: readonly RecordHeader[], reason: string) => {
-    const headers = ownHeaders(own);
-    headers.set(PB_REASON, Buffer.from(reason));
-    headers.set(PB_DETAIL, Buffer.from(detail));
-    headers.set(PB_ORIGIN, Buffer.from(origin));
-    headers.set(PB_DEAD_AT, Buffer.from(at));
-    return outgoing(topic, key, value, headers, record.partition);
+  const letter = (key: Buffer | null, value: Buffer | null, own: HeaderBlock) => {
+    const added =
+      headerText(DEAD_LETTER_HEADER.reason, refused.reason) +
+      headerText(DEAD_LETTER_HEADER.detail, detail) +
+      headerText(DEAD_LETTER_HEADER.origin, origin) +
+      headerText(DEAD_LETTER_HEADER.at, at);
+    return outgoing(topic, key, value, own, blockOfTexts(4, added), record.partition);
   };
-  const own = record.headers.length <= HEADERS_MAX ? record.headers : [];
-  const whole = letter(record.key, record.value, own, refused.reason);
-  return whole.bytes <= DEAD_LETTER_BYTES_MAX ? whole : letter(null, null, [], refused.reason);
+  const own = record.headers.length <= HEADERS_MAX ? headerBlock(record.headers) : NO_HEADERS;
+  const whole = letter(record.key, record.value, own);
+  return whole.bytes <= DEAD_LETTER_BYTES_MAX ? whole : letter(null, null, NO_HEADERS);
 }
 
 /** The same copy on its way to the parking topic, naming where it belongs. */
 export function parkedCopy(copy: OutgoingRecord, topic: string): OutgoingRecord {
-  const headers = new Map(copy.headers);
-  headers.set(PB_PARKED_TARGET, Buffer.from(copy.topic));
-  return outgoing(topic, copy.key, copy.value, headers, copy.originPartition);
-}
-
-function ownHeaders(headers: readonly RecordHeader[]): Map<Buffer, Buffer | null> {
-  const map = new Map<Buffer, Buffer | null>();
-  for (const [header, value] of headers) map.set(header, value);
-  return map;
+  const added = joined(copy.added, blockOfTexts(1, headerText(PARKED_TARGET_HEADER, copy.topic)));
+  return outgoing(topic, copy.key, copy.value, copy.own, added, copy.originPartition);
 }
 
 function outgoing(
   topic: string,
   key: Buffer | null,
   value: Buffer | null,
-  headers: Map<Buffer, Buffer | null>,
+  own: HeaderBlock,
+  added: HeaderBlock,
   originPartition: number,
 ): OutgoingRecord {
-  let bytes = RECORD_OVERHEAD_BYTES + (key?.byteLength ?? 0) + (value?.byteLength ?? 0);
-  for (const [header, text] of headers) bytes += header.byteLength + (text?.byteLength ?? 0) + HEADER_OVERHEAD_BYTES;
-  return { topic, key, value, headers, originPartition, bytes };
+  const bytes =
+    RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0) + own.bytes.length + added.bytes.length;
+  return { topic, key, value, own, added, originPartition, bytes };
 }
 
 /** At most `bytesMax` bytes of UTF-8, cut between characters. */

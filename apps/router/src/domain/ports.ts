@@ -1,7 +1,5 @@
 import type { ResolvedTeam } from "@plugboard/routing-table";
-
-/** A record's header as it stands in Kafka: names may repeat, values may be null. */
-export type RecordHeader = readonly [name: Buffer, value: Buffer | null];
+import type { HeaderBlock, RecordHeader } from "./header-block.ts";
 
 /** A record as it was read from `responses`. Its buffers are passed on by reference and never changed. */
 export interface SourceRecord {
@@ -55,8 +53,10 @@ export interface OutgoingRecord {
   readonly topic: string;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  /** A Map because that is what the client takes; names are compared by identity, so that repeated ones are kept. */
-  readonly headers: Map<Buffer, Buffer | null>;
+  /** The record's own headers, as read. */
+  readonly own: HeaderBlock;
+  /** What the router adds behind them. */
+  readonly added: HeaderBlock;
   /** Keeps records without a key in a stable order: their target partition is this modulo the partition count. */
   readonly originPartition: number;
   /** Key, value, headers and overhead. */
@@ -93,7 +93,7 @@ export interface Routes {
 /** What is counted and measured; see adapters/router-metrics.ts for names and meanings. */
 export interface RouterMetrics {
   recordsIn(count: number): void;
-  copiesOut(plugin: string, count: number): void;
+  copiesOut(plugin: string, topic: string, count: number): void;
   unmatched(reason: string, count: number): void;
   malformed(reason: string): void;
   filterError(plugin: string): void;
@@ -104,8 +104,6 @@ export interface RouterMetrics {
   produced(seconds: number, records: number, bytes: number): void;
   produceFailed(): void;
   inFlightBytes(bytes: number): void;
-  lag(partition: number, records: number): void;
-  noLag(partition: number): void;
   rewound(): void;
-  offsetsLost(partition: number): void;
+  offsetsLost(): void;
 }

@@ -7,10 +7,22 @@ const ROUND_BYTES_MAX = 16 * 1024 * 1024;
 /** Records of one send: bounds the time in which the event loop builds one request. */
 const ROUND_RECORDS_MAX = 10_000;
 
-/** A record with its target partition. */
-export interface Placed<T extends { readonly record: OutgoingRecord }> {
-  readonly item: T;
+/** What one send carries for one partition, in order: one batch. */
+export interface Part<T extends { readonly record: OutgoingRecord }> {
+  readonly topic: string;
   readonly partition: number;
+  readonly items: T[];
+  /** Of its records, with their overhead. */
+  bytes: number;
+}
+
+/** What one send carries. */
+export interface Round<T extends { readonly record: OutgoingRecord }> {
+  readonly parts: readonly Part<T>[];
+  readonly records: number;
+  readonly bytes: number;
+  /** How much of the queue was looked at. */
+  readonly taken: number;
 }
 
 /**
@@ -19,33 +31,43 @@ export interface Placed<T extends { readonly record: OutgoingRecord }> {
  * the bound is sent in a batch of its own; its topic's limit decides.
  *
  * @param place the record's partition; "elsewhere" when `place` took care of the record, "stop" to end the round before it.
- * @returns what to send, and how much of the queue was looked at.
  */
 export function nextRound<T extends { readonly record: OutgoingRecord }>(
   queue: readonly T[],
   place: (item: T) => number | "elsewhere" | "stop",
-): { readonly round: Placed<T>[]; readonly taken: number; readonly bytes: number } {
-  const round: Placed<T>[] = [];
-  const partitionBytes = new Map<string, number>();
+): Round<T> {
+  const parts: Part<T>[] = [];
+  const byTopic = new Map<string, (Part<T> | undefined)[]>();
   let bytes = 0;
+  let records = 0;
   let taken = 0;
   for (const item of queue) {
     const partition = place(item);
     if (partition === "stop") break;
     if (partition !== "elsewhere") {
       const { record } = item;
-      const key = `${record.topic}/${partition}`;
-      const before = partitionBytes.get(key) ?? 0;
+      let ofTopic = byTopic.get(record.topic);
+      if (ofTopic === undefined) {
+        ofTopic = [];
+        byTopic.set(record.topic, ofTopic);
+      }
+      let part = ofTopic[partition];
       const full =
-        round.length >= ROUND_RECORDS_MAX ||
-        (round.length > 0 && bytes + record.bytes > ROUND_BYTES_MAX) ||
-        (before > 0 && before + record.bytes > PARTITION_BATCH_BYTES_MAX);
+        records >= ROUND_RECORDS_MAX ||
+        (records > 0 && bytes + record.bytes > ROUND_BYTES_MAX) ||
+        (part !== undefined && part.bytes + record.bytes > PARTITION_BATCH_BYTES_MAX);
       if (full) break;
-      partitionBytes.set(key, before + record.bytes);
+      if (part === undefined) {
+        part = { topic: record.topic, partition, items: [], bytes: 0 };
+        ofTopic[partition] = part;
+        parts.push(part);
+      }
+      part.items.push(item);
+      part.bytes += record.bytes;
       bytes += record.bytes;
-      round.push({ item, partition });
+      records += 1;
     }
     taken += 1;
   }
-  return { round, taken, bytes };
+  return { parts, records, bytes, taken };
 }

@@ -1,20 +1,17 @@
-import { type Component, type Logger, withDeadline } from "@plugboard/runtime";
-import type { RouterMetrics, Sink, Source } from "../domain/ports.ts";
+import { type Component, withDeadline } from "@plugboard/runtime";
+import type { Sink, Source } from "../domain/ports.ts";
 import type { BatchRouter } from "./route-batch.ts";
-import { settle } from "./settle.ts";
+import { settle, type Told } from "./settle.ts";
 
 /** How long work in hand may take to finish on stop, milliseconds; below the lifecycle's own deadline. */
 const FINISH_MS_MAX = 15_000;
 
-export interface PipelineParts {
+export interface PipelineParts extends Told {
   /** Brings up what routing needs and may be long in coming (topics, the table); rejects when aborted. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;
   readonly source: Source;
   readonly router: BatchRouter;
   readonly sink: Sink;
-  readonly metrics: RouterMetrics;
-  readonly logger: Logger;
-  readonly now: () => number;
 }
 
 /**
@@ -83,10 +80,7 @@ export class Pipeline implements Component {
       try {
         const routed = await router.route(batch);
         if (batch.revoked.aborted) continue;
-        this.#track(
-          settle(routed, this.#parts.sink, source, metrics, this.#parts.logger, this.#parts.now),
-          batch.revoked,
-        );
+        this.#track(settle(routed, this.#parts.sink, source, this.#parts), batch.revoked);
       } catch (error) {
         if (!batch.revoked.aborted) await this.#rewind(error);
       }

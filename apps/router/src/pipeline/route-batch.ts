@@ -1,6 +1,14 @@
-import { deadLetterTopic, pluginTopics } from "@plugboard/contract";
-import { decodeRecord, type Refused } from "../domain/decode-record.ts";
-import { deadLetter, deliveryCopy, filterErrorRecord, originOf } from "../domain/outgoing.ts";
+import { deadLetterTopic, pluginTopics, type Refused } from "@plugboard/contract";
+import { decodeRecord } from "../domain/decode-record.ts";
+import { type EventLine, eventLine } from "../domain/event-line.ts";
+import {
+  type CopyContext,
+  copyContext,
+  deadLetter,
+  deliveryCopy,
+  filterErrorRecord,
+  originOf,
+} from "../domain/outgoing.ts";
 import type { OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
 import { routeEvent } from "../domain/route-event.ts";
 
@@ -18,6 +26,8 @@ export interface RoutedBatch {
   readonly malformed: readonly { readonly origin: string; readonly refused: Refused }[];
   /** Event time of each routed record, milliseconds, or null; with the record's own time stamp beside it. */
   readonly times: readonly { readonly eventMs: number | null; readonly recordMs: number }[];
+  /** One for each of `times`, for the debug log; null while that is off: nothing is gathered then. */
+  readonly lines: readonly EventLine[] | null;
 }
 
 /** What a batch leads to, gathered while it is routed; counted once per batch, for counters with labels are dear. */
@@ -25,6 +35,7 @@ interface Collected {
   readonly outgoing: OutgoingRecord[];
   readonly copies: Map<string, number>;
   readonly unmatched: Map<string, number>;
+  readonly lines: EventLine[] | null;
 }
 
 function tally(counts: Map<string, number>, key: string): void {
@@ -37,14 +48,17 @@ export class BatchRouter {
   readonly #names: RoutingNames;
   readonly #metrics: RouterMetrics;
   readonly #now: () => number;
+  readonly #wide: () => boolean;
   /** Live topic by plugin: at most as many as there are plugins. */
   readonly #topics = new Map<string, string>();
 
-  constructor(routes: Routes, names: RoutingNames, metrics: RouterMetrics, now: () => number) {
+  /** @param wide whether a line per event is to be logged, asked once per batch. */
+  constructor(routes: Routes, names: RoutingNames, metrics: RouterMetrics, now: () => number, wide: () => boolean) {
     this.#routes = routes;
     this.#names = names;
     this.#metrics = metrics;
     this.#now = now;
+    this.#wide = wide;
   }
 
   /**
@@ -57,8 +71,13 @@ export class BatchRouter {
     for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
     const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
     const routedAt = new Date(this.#now()).toISOString();
-    const collected: Collected = { outgoing: [], copies: new Map(), unmatched: new Map() };
-    const { outgoing } = collected;
+    const collected: Collected = {
+      outgoing: [],
+      copies: new Map(),
+      unmatched: new Map(),
+      lines: this.#wide() ? [] : null,
+    };
+    const { outgoing, lines } = collected;
     const malformed: { origin: string; refused: Refused }[] = [];
     const times: { eventMs: number | null; recordMs: number }[] = [];
     for (const [index, event] of decoded.entries()) {
@@ -72,8 +91,8 @@ export class BatchRouter {
           break;
         case "event": {
           const { attributes, data } = event;
-          const context = { record, event: attributes, origin, routedAt };
-          this.#routeOne(context, data, resolved.get(attributes.teamId), collected);
+          const read = { record, event: attributes, origin, routedAt };
+          this.#routeOne(read, data, resolved.get(attributes.teamId), collected);
           times.push({
             eventMs: attributes.time === null ? null : Date.parse(attributes.time),
             recordMs: record.timestampMs,
@@ -84,25 +103,29 @@ export class BatchRouter {
           event satisfies never;
       }
     }
-    for (const [plugin, count] of collected.copies) this.#metrics.copiesOut(plugin, count);
+    for (const [plugin, count] of collected.copies) this.#metrics.copiesOut(plugin, this.#liveTopic(plugin), count);
     for (const [reason, count] of collected.unmatched) this.#metrics.unmatched(reason, count);
-    return { batch, outgoing, malformed, times };
+    return { batch, outgoing, malformed, times, lines };
   }
 
   #routeOne(
-    context: Parameters<typeof deliveryCopy>[0],
+    read: Omit<CopyContext, "own" | "shared">,
     data: () => object,
     resolved: Parameters<typeof routeEvent>[2],
-    { outgoing, copies, unmatched }: Collected,
+    { outgoing, copies, unmatched, lines }: Collected,
   ): void {
-    const routing = routeEvent(context.event, data, resolved);
+    const routing = routeEvent(read.event, data, resolved);
+    lines?.push(eventLine(read.event, read.origin, routing));
     if (routing.kind === "nobody") {
       tally(unmatched, routing.reason);
       return;
     }
+    // Many events go to nobody: what copies share is made for the first one.
+    let context: CopyContext | undefined;
     for (const outcome of routing.outcomes) {
       switch (outcome.kind) {
         case "copy":
+          context ??= copyContext(read.record, read.event, read.origin, read.routedAt);
           tally(copies, outcome.plugin);
           outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, this.#liveTopic(outcome.plugin)));
           break;
@@ -113,13 +136,7 @@ export class BatchRouter {
           tally(unmatched, "filter-error");
           this.#metrics.filterError(outcome.plugin);
           outgoing.push(
-            filterErrorRecord(
-              context,
-              outcome.plugin,
-              outcome.routeVersion,
-              outcome.detail,
-              this.#names.deliveriesTopic,
-            ),
+            filterErrorRecord(read, outcome.plugin, outcome.routeVersion, outcome.detail, this.#names.deliveriesTopic),
           );
           break;
         default:

@@ -1,6 +1,15 @@
-import type { Logger } from "@plugboard/runtime";
+import type { Logger, SparseLog } from "@plugboard/runtime";
 import type { RouterMetrics, Sink, Source } from "../domain/ports.ts";
 import type { RoutedBatch } from "./route-batch.ts";
+
+/** Where a settled batch is told of. */
+export interface Told {
+  readonly metrics: RouterMetrics;
+  readonly logger: Logger;
+  /** A core that emits what is no event does so thousands of times: one line a minute says how often. */
+  readonly malformedLog: SparseLog;
+  readonly now: () => number;
+}
 
 /**
  * The one place where a batch is settled: no offset moves before every copy, dead letter and exception record of the
@@ -14,27 +23,34 @@ export async function settle(
   routed: RoutedBatch,
   sink: Sink,
   source: Source,
-  metrics: RouterMetrics,
-  logger: Logger,
-  now: () => number,
+  { metrics, logger, malformedLog, now }: Told,
 ): Promise<void> {
-  const { batch, outgoing, times, malformed } = routed;
+  const { batch, outgoing, times, malformed, lines } = routed;
   await sink.write(outgoing, batch);
   if (batch.revoked.aborted) return;
   source.settled(batch);
   const at = now();
   for (const { eventMs, recordMs } of times)
     metrics.routedAfter(eventMs === null ? null : (at - eventMs) / 1_000, (at - recordMs) / 1_000);
+  const first = malformed[0];
+  if (first !== undefined) {
+    const { origin, refused } = first;
+    const { reason, problems } = refused;
+    malformedLog.warn({ origin, reason, problems }, "records are no events: dead-lettered", malformed.length);
+  }
+  if (lines !== null) tellAll(routed, logger, at);
+}
+
+/** The wide lines: one for each event and each refused record, then the batch's own. */
+function tellAll({ batch, outgoing, times, malformed, lines }: RoutedBatch, logger: Logger, at: number): void {
   for (const { origin, refused } of malformed)
-    logger.warn({ origin, reason: refused.reason, problems: refused.problems }, "record is no event: dead-lettered");
-  logger.debug(
-    {
-      records: batch.records.length,
-      bytes: batch.bytes,
-      written: outgoing.length,
-      malformed: malformed.length,
-      ends: Object.fromEntries(batch.ends),
-    },
-    "batch routed",
-  );
+    logger.debug({ origin, reason: refused.reason, problems: refused.problems }, "record dead-lettered");
+  for (const [index, line] of (lines ?? []).entries()) {
+    const time = times[index];
+    if (time === undefined) continue;
+    const eventAgeMs = time.eventMs === null ? null : at - time.eventMs;
+    logger.debug({ ...line, durationMs: at - time.recordMs, eventAgeMs }, "event routed");
+  }
+  const ends = Object.fromEntries(batch.ends);
+  logger.debug({ records: batch.records.length, bytes: batch.bytes, written: outgoing.length, ends }, "batch routed");
 }

@@ -1,11 +1,20 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { NO_HEADERS } from "../../src/domain/header-block.ts";
 import type { OutgoingRecord } from "../../src/domain/ports.ts";
 import { nextRound } from "../../src/domain/produce-round.ts";
 
 const BATCH_BYTES_MAX = 900 * 1024;
 const item = (topic: string, bytes: number) => ({
-  record: { topic, bytes, key: null, value: null, headers: new Map(), originPartition: 0 } satisfies OutgoingRecord,
+  record: {
+    topic,
+    bytes,
+    key: null,
+    value: null,
+    own: NO_HEADERS,
+    added: NO_HEADERS,
+    originPartition: 0,
+  } satisfies OutgoingRecord,
 });
 
 describe("rounds", () => {
@@ -20,15 +29,19 @@ describe("rounds", () => {
         let queue = items;
         const sent: typeof items = [];
         while (queue.length > 0) {
-          const { round, taken, bytes } = nextRound(queue, ({ partition }) => partition);
+          const { parts, records, taken, bytes } = nextRound(queue, ({ partition }) => partition);
           expect(taken).toBeGreaterThan(0);
-          const batches = Map.groupBy(round, ({ item: { record }, partition }) => `${record.topic}/${partition}`);
-          for (const batch of batches.values()) {
-            const size = batch.reduce((sum, placed) => sum + placed.item.record.bytes, 0);
-            expect(batch.length === 1 || size <= BATCH_BYTES_MAX).toBe(true);
+          expect(new Set(parts.map(({ topic, partition }) => `${topic}/${partition}`)).size).toBe(parts.length);
+          for (const part of parts) {
+            expect(part.bytes).toBe(part.items.reduce((sum, { record }) => sum + record.bytes, 0));
+            expect(part.items.length === 1 || part.bytes <= BATCH_BYTES_MAX).toBe(true);
+            for (const item of part.items)
+              expect([item.record.topic, item.partition]).toEqual([part.topic, part.partition]);
+            expect(part.items).toEqual(part.items.toSorted((a, b) => a.index - b.index));
           }
-          expect(bytes).toBe(round.reduce((sum, placed) => sum + placed.item.record.bytes, 0));
-          sent.push(...round.map((placed) => placed.item));
+          expect(bytes).toBe(parts.reduce((sum, part) => sum + part.bytes, 0));
+          expect(records).toBe(taken);
+          sent.push(...parts.flatMap(({ items: carried }) => carried).sort((a, b) => a.index - b.index));
           queue = queue.slice(taken);
         }
         expect(sent).toEqual(items);
@@ -38,10 +51,10 @@ describe("rounds", () => {
 
   test("leave out what goes elsewhere, and end before what must wait", () => {
     const queue = [item("a", 1), item("elsewhere", 1), item("a", 2), item("wait", 1), item("a", 3)];
-    const { round, taken } = nextRound(queue, ({ record: { topic } }) =>
+    const { parts, taken } = nextRound(queue, ({ record: { topic } }) =>
       topic === "elsewhere" ? "elsewhere" : topic === "wait" ? "stop" : 0,
     );
-    expect(round.map((placed) => placed.item.record.bytes)).toEqual([1, 2]);
+    expect(parts.map(({ items }) => items.map(({ record }) => record.bytes))).toEqual([[1, 2]]);
     expect(taken).toBe(3);
   });
 });

@@ -28,7 +28,7 @@ describe("a topic of events whose next record is gone", () => {
     expect(await routedIds("e-13")).toEqual([1, 2, 3, 4, 5, 10, 11, 12, 13].map((id) => `e-${id}`));
     await at.drained();
     expect(at.logged(/does not exist any more/)).toBe(true);
-    expect(await router.registry.metrics()).toMatch(/^router_offsets_lost_total\{[^}]*partition="0"[^}]*\} 1$/m);
+    expect(await router.registry.metrics()).toMatch(/^router_offsets_lost_total 1$/m);
   });
 
   test.each([
@@ -47,6 +47,6 @@ describe("a topic of events whose next record is gone", () => {
     expect(ids.filter((id) => wanted.includes(id ?? ""))).toEqual(wanted);
     await at.drained();
     expect(at.logged(/does not exist any more/)).toBe(true);
-    expect(await router.registry.metrics()).toMatch(/^router_offsets_lost_total\{/m);
+    expect(await router.registry.metrics()).toMatch(/^router_offsets_lost_total [1-9]/m);
   });
 });

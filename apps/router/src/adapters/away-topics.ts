@@ -1,0 +1,119 @@
+import type { Producer } from "@platformatic/kafka";
+import type { Clock, Logger } from "@plugboard/runtime";
+import type { TopicDirectory } from "./topic-directory.ts";
+
+/** Between looks at a topic whose copies are parked. */
+const PROBE_MS = 2_000;
+/** Between tries of one that refused copies, while they are parked: when it refuses again, a whole transaction is undone. */
+const TRY_MS = 30_000;
+
+export interface AwayTopicsOptions {
+  readonly directory: TopicDirectory;
+  /** How long a topic may be away before its copies are parked. */
+  readonly parkAfterMs: number;
+  /** Topics whose records are never parked. */
+  readonly essential: ReadonlySet<string>;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Times are monotonic milliseconds. */
+interface Away {
+  readonly since: number;
+  why: string;
+  parked: boolean;
+  lookAt: number;
+  /** It looks writable and refused: only a transaction that it was part of says that it is written again. */
+  refused: boolean;
+  /** Transactions it was part of that the brokers cannot end before it takes a write. */
+  unended: number;
+}
+
+/**
+ * The topics that transactions cannot write, as far as is known.
+ *
+ *   there ──not found, no leader, refused──► away ──too long──► parked
+ *     ▲                                        │                  │
+ *     └──found again; one that refused: in a transaction that was committed
+ */
+export class AwayTopics {
+  readonly #options: AwayTopicsOptions;
+  readonly #away = new Map<string, Away>();
+
+  constructor(options: AwayTopicsOptions) {
+    this.#options = options;
+  }
+
+  isParked(topic: string): boolean {
+    return this.#away.get(topic)?.parked === true;
+  }
+
+  /** Whether a transaction may write it; looks when that is not known. */
+  async isWritable(topic: string, client: Producer): Promise<boolean> {
+    const { clock, logger, directory } = this.#options;
+    const away = this.#away.get(topic);
+    if (away === undefined && directory.partitions(topic) !== undefined) return true;
+    if (away?.parked && clock.monotonic() < away.lookAt) return false;
+    if (away !== undefined && away.unended > 0) {
+      this.#note(topic, away.why, PROBE_MS);
+      return false;
+    }
+    const state = await directory.look(client, topic);
+    switch (state.kind) {
+      case "writable":
+        if (away?.refused !== true) this.#isBack(topic);
+        return true;
+      case "unknown":
+        logger.warn({ topic, error: state.error }, "no broker answers: writing waits");
+        return false;
+      case "unwritable":
+        this.#note(topic, state.why, PROBE_MS);
+        return false;
+      default:
+        return state satisfies never;
+    }
+  }
+
+  /** A topic that looked writable refused a copy. */
+  refused(topic: string, why: string): void {
+    this.#note(topic, why, TRY_MS).refused = true;
+  }
+
+  /** Topics that refused are not tried before the brokers have ended the transaction in which they did. */
+  waitFor(topics: Iterable<string>, ended: Promise<void>): void {
+    const away = [...topics].flatMap((topic) => this.#away.get(topic) ?? []);
+    for (const topic of away) topic.unended += 1;
+    ended.then(
+      () => {
+        for (const topic of away) topic.unended -= 1;
+      },
+      () => {},
+    );
+  }
+
+  /** A transaction with copies for these topics was committed. */
+  written(topics: () => Iterable<string>): void {
+    if (this.#away.size > 0) for (const topic of topics()) this.#isBack(topic);
+  }
+
+  #isBack(topic: string): void {
+    if (this.#away.delete(topic)) this.#options.logger.info({ topic }, "the topic is written again");
+  }
+
+  #note(topic: string, why: string, lookAfterMs: number): Away {
+    const { clock, essential, parkAfterMs, logger } = this.#options;
+    const now = clock.monotonic();
+    let away = this.#away.get(topic);
+    if (away === undefined) {
+      logger.warn({ topic, why }, "the topic cannot be written now: routing waits for it");
+      away = { since: now, why, parked: false, lookAt: now, refused: false, unended: 0 };
+      this.#away.set(topic, away);
+    } else if (!away.parked && !essential.has(topic) && now - away.since >= parkAfterMs) {
+      logger.error({ topic, why }, "the topic cannot be written: copies are parked");
+      away.parked = true;
+    }
+    away.why = why;
+    away.lookAt = now + lookAfterMs;
+    return away;
+  }
+}

@@ -1,0 +1,88 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { type KafkaCluster, startKafka } from "@plugboard/stack";
+import { binaryEvent, header, Installation, until } from "../router-harness.ts";
+
+/** Longer than three looks of the router at a topic that it parks. */
+const ROUNDS_MS = 7_000;
+/** Replicas on the second and the third broker, as Kafka counts them, and both have to be in sync. */
+const ON_TWO = [
+  { partition: 0, replicas: [2, 3] },
+  { partition: 1, replicas: [2, 3] },
+];
+const KEYS = ["red", "blue", "green", "grey"];
+const BOTH = [{ name: "min.insync.replicas", value: "2" }];
+
+let kafka: KafkaCluster;
+let at: Installation;
+let parkings: number;
+beforeAll(async () => {
+  kafka = await startKafka({ brokers: 3 });
+}, 120_000);
+afterAll(() => kafka.stop());
+beforeEach(async () => {
+  at = await new Installation(kafka.brokers, 3).open(["sheets"], { partitions: 2 });
+  parkings = 0;
+  counting("error", /copies are parked/, () => (parkings += 1));
+  await at.admin.createTopics({
+    topics: [{ topic: at.topicOf("fragile"), replicaAssignment: ON_TWO, configEntries: BOTH }],
+  });
+  at.table.enable("team-1", ["sheets", "fragile"]);
+  // What was written by it is led by others from now on; the fragile topic has a leader and takes nothing.
+  await kafka.kill(2);
+});
+afterEach(async () => {
+  await at.close();
+});
+
+/** Has what is logged at a level counted. */
+function counting(level: "error" | "warn", pattern: RegExp, count: () => void): void {
+  const log = at.logger[level];
+  at.logger[level] = ((fields: object, text: string) => {
+    if (pattern.test(text)) count();
+    log.call(at.logger, fields, text);
+  }) as typeof log;
+}
+
+/** Where the parking topic ends, over its partitions. */
+async function inParking(): Promise<number> {
+  const ends = await at.admin.fetchTopicOffsets(at.parked);
+  return ends.reduce((sum, { high }) => sum + Number(high), 0);
+}
+
+describe.each(["at-least-once", "exactly-once"])("a topic below its minimum of replicas (%s)", (delivery) => {
+  test("is parked once, in order, holds nobody up again, and is written again once it takes a copy", async () => {
+    await at.startRouter({
+      ROUTER_PARK_AFTER_MS: "1500",
+      ROUTER_DELIVERY: delivery,
+      ...(delivery === "exactly-once" && { ROUTER_INSTANCE_ID: "one" }),
+    });
+    const sent: string[] = [];
+    const send = async () => {
+      const events = KEYS.map((key) => ({ key, id: `${key}-${sent.length}` }));
+      for (const { id } of events) sent.push(id);
+      await at.send(events.map((event) => binaryEvent("team-1", event)));
+      await at.drained();
+    };
+    for (const end = performance.now() + ROUNDS_MS; parkings === 0 || performance.now() < end; ) await send();
+    expect(parkings).toBe(1);
+    const parked = await at.read(at.parked, sent.length);
+    for (const key of KEYS) {
+      const ids = parked.map((record) => header(record, "ce_id")).filter((id) => id?.startsWith(key));
+      expect(ids).toEqual(sent.filter((id) => id.startsWith(key)));
+    }
+
+    await kafka.start(2);
+    let before = 0;
+    await until("copies are written directly again", async () => {
+      const wereParked = await inParking();
+      before = sent.length;
+      await send();
+      return (await inParking()) === wereParked;
+    });
+    const direct = await at.read(at.topicOf("fragile"), (records) =>
+      sent.slice(before).every((id) => records.some((record) => header(record, "ce_id") === id)),
+    );
+    for (const record of direct) expect(header(record, "pb-parked-target")).toBeUndefined();
+    expect(await at.read(at.topicOf("sheets"), sent.length)).toHaveLength(sent.length);
+  }, 240_000);
+});
