@@ -1,5 +1,11 @@
 import type { z } from "zod";
-import { EVENT_HEADER, type EventAttributes, eventAttributesSchema, STRUCTURED_CONTENT_TYPE } from "./event.ts";
+import {
+  EVENT_HEADER,
+  type EventAttributes,
+  eventAttributesSchema,
+  plainAttributes,
+  STRUCTURED_CONTENT_TYPE,
+} from "./event.ts";
 
 /** How a reader gets at a record's headers without knowing the Kafka client; absent headers are undefined. */
 export type HeaderReader = (name: string) => string | undefined;
@@ -16,7 +22,7 @@ export interface DecodedEvent {
   readonly kind: "event";
   readonly envelope: "binary" | "structured" | "flat";
   readonly attributes: EventAttributes;
-  /** The event's payload as an object; `{}` for an empty value. Throws SyntaxError when a binary value is not JSON. */
+  /** The event's payload as an object; `{}` for an empty value. Throws SyntaxError when it came as bytes that are not JSON. */
   readonly data: () => Readonly<Record<string, unknown>>;
 }
 
@@ -90,8 +96,13 @@ function fromStructured(event: Record<string, unknown>): DecodedEvent | Malforme
       revision: event.revision ?? null,
       time: event.time ?? null,
     },
-    () => payload(event.data ?? {}),
+    () => payload(event.data ?? fromBase64(event.data_base64) ?? {}),
   );
+}
+
+/** What an SDK makes of data that it was handed as bytes. Throws SyntaxError when they are not JSON. */
+function fromBase64(data: unknown): unknown {
+  return typeof data === "string" ? JSON.parse(Buffer.from(data, "base64").toString("utf8")) : undefined;
 }
 
 function fromFlat(event: Record<string, unknown>, flatSource: string): DecodedEvent | Malformed {
@@ -150,6 +161,8 @@ function checked(
   raw: Record<keyof EventAttributes, unknown>,
   data: DecodedEvent["data"],
 ): DecodedEvent | Malformed {
+  const plain = plainAttributes(raw);
+  if (plain !== null) return { kind: "event", envelope, attributes: plain, data };
   const result = eventAttributesSchema.safeParse(raw);
   if (result.success) return { kind: "event", envelope, attributes: result.data, data };
   const reason =

@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { eventNameSchema, formIdSchema, teamIdSchema } from "./ids.ts";
+import {
+  EVENT_NAME_PATTERN,
+  eventNameSchema,
+  FORM_ID_LENGTH_MAX,
+  formIdSchema,
+  ID_PATTERN,
+  teamIdSchema,
+} from "./ids.ts";
 
 /**
  * The event: CloudEvents 1.0, in Kafka binary mode (attributes in `ce_*` headers, the response in the value), or as
@@ -50,6 +57,33 @@ export const eventAttributesSchema = z.object({
   time: time.nullable(),
 });
 export type EventAttributes = z.infer<typeof eventAttributesSchema>;
+
+const TIME_PATTERN = z.core.regexes.datetime({ offset: true });
+
+/**
+ * What {@link eventAttributesSchema} makes of attributes that are all in their plain form: ids as text, the revision as a
+ * number. Null for any other, which the schema then judges. The router calls this for every record, and it takes a
+ * twentieth of the schema's time; a test holds the two against each other.
+ */
+export function plainAttributes(raw: Readonly<Record<keyof EventAttributes, unknown>>): EventAttributes | null {
+  const { id, source, type, teamId, formId, responseId, revision, time } = raw;
+  const plain =
+    isText(id, EVENT_TEXT_LENGTH_MAX) &&
+    isText(source, EVENT_TEXT_LENGTH_MAX) &&
+    typeof type === "string" &&
+    EVENT_NAME_PATTERN.test(type) &&
+    typeof teamId === "string" &&
+    ID_PATTERN.test(teamId) &&
+    (formId === null || isText(formId, FORM_ID_LENGTH_MAX)) &&
+    (responseId === null || isText(responseId, EVENT_TEXT_LENGTH_MAX)) &&
+    (revision === null || Number.isSafeInteger(revision)) &&
+    (time === null || (typeof time === "string" && TIME_PATTERN.test(time)));
+  return plain ? ({ id, source, type, teamId, formId, responseId, revision, time } as EventAttributes) : null;
+}
+
+function isText(value: unknown, lengthMax: number): boolean {
+  return typeof value === "string" && value.length > 0 && value.length <= lengthMax;
+}
 
 /** The flat form: what a core writes that knows nothing of CloudEvents. */
 export const flatEventSchema = z.object({

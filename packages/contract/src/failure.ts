@@ -48,6 +48,16 @@ export const FAILURES = {
   },
   deregistered: { status: 409, title: "The plugin is deregistered", next: "Register it again first." },
   "too-large": { status: 413, title: "The body is too large", next: "Send less than the limit named in detail." },
+  "headers-too-large": {
+    status: 431,
+    title: "The request's headers are too large",
+    next: "Send less than 16 KiB of path and headers.",
+  },
+  "request-timeout": {
+    status: 408,
+    title: "The request did not arrive in time",
+    next: "Send it again, as a whole.",
+  },
   "unsupported-media-type": { status: 415, title: "The content type is not supported", next: "Send application/json." },
   "invalid-settings": {
     status: 422,

@@ -1,130 +1,123 @@
 import { z } from "zod";
-import { actionNameSchema, eventNameSchema, formIdSchema, pluginIdSchema, teamIdSchema } from "./ids.ts";
+import { formIdSchema, pluginIdSchema, teamIdSchema } from "./ids.ts";
+import { actionSchema, instantSchema, jsonSchemaSchema, nextPageSchema } from "./registry-api.ts";
 import { deliveryModeSchema, FILTER_LENGTH_MAX, onFailureSchema, quotaSchema } from "./routing.ts";
 
-/** How long a heartbeat keeps an instance counted, in seconds; instances renew at a third of it. */
-export const LEASE_SECONDS = 15;
 /** A field of a team's settings that was sealed at the edge: `{"$sealed":"<compact JWE>"}`. */
 export const SEALED_FIELD = "$sealed";
 
-const jsonSchema = z.record(z.string(), z.unknown());
-
-/** An action a team may call through the manager. */
-export const actionSchema = z.strictObject({
-  name: actionNameSchema,
-  description: z.string().max(2_000).default(""),
-  input: jsonSchema.default({ type: "object" }),
+export const settingsStateSchema = z.enum(["not-required", "missing", "pending", "applied", "refused"]).meta({
+  id: "SettingsState",
+  description:
+    "not-required: the plugin needs none; missing: it needs some and has none; pending: it has not answered yet; applied, refused: its verdict.",
 });
-
-/** `PUT /v1/plugins/{plugin}`, and what a plugin serves at `GET /metadata` (with its id). */
-export const registrationSchema = z.strictObject({
-  name: z.string().min(1).max(200),
-  description: z.string().max(2_000),
-  /** Where the manager reaches the plugin: http or https. */
-  url: z.url({ protocol: /^https?$/ }),
-  version: z.string().min(1).max(64),
-  events: z.array(eventNameSchema).max(100),
-  settings: jsonSchema,
-  actions: z.array(actionSchema).max(100).default([]),
-  sync: z
-    .strictObject({ deadlineMs: z.int().min(10).max(10_000) })
-    .nullable()
-    .default(null),
-  priorityEvents: z.array(eventNameSchema).max(100).default([]),
-  /** JWK that settings marked writeOnly are sealed to (RSA-OAEP-256 or ECDH-ES); null for a plugin without secrets. */
-  publicKey: jsonSchema.nullable().default(null),
-});
-export type Registration = z.input<typeof registrationSchema>;
-
-export const registrationResponseSchema = z.object({
-  id: pluginIdSchema,
-  topics: z.object({ live: z.string(), priority: z.string(), bulk: z.string(), deadLetter: z.string() }),
-  leaseSeconds: z.number(),
-  /** Standard Webhooks secret (`whsec_…`) that manager → plugin calls are signed with. */
-  webhookSecret: z.string(),
-  /** Changes that an admin has to approve first: of `url`, `publicKey`. */
-  pendingApproval: z.array(z.enum(["url", "publicKey"])),
-});
-export type RegistrationResponse = z.infer<typeof registrationResponseSchema>;
-
-/** `PUT /v1/plugins/{plugin}/instances/{instance}`: the answer says until when it is counted. */
-export const leaseResponseSchema = z.object({ instance: z.string(), expiresAt: z.string(), instances: z.int() });
-
-/** `PATCH /v1/plugins/{plugin}`: maintenance; or, for an admin, approval of a pending url or key. */
-export const pluginPatchSchema = z.strictObject({
-  status: z.enum(["enabled", "disabled"]).optional(),
-  approve: z.boolean().optional(),
-});
-
-export const settingsStateSchema = z.enum(["not-required", "missing", "pending", "applied", "refused"]);
 export type SettingsState = z.infer<typeof settingsStateSchema>;
 
 /** A problem inside a body: JSON pointer and one sentence. */
-export const problemItemSchema = z.object({ path: z.string(), message: z.string() });
+export const problemItemSchema = z
+  .object({ path: z.string(), message: z.string() })
+  .meta({ description: "One thing that is wrong: the JSON pointer of its place, and a sentence." });
 export type ProblemItem = z.infer<typeof problemItemSchema>;
 
+const teamPluginExample = {
+  id: "sms",
+  name: "Text messages",
+  description: "Texts the person interviewed.",
+  status: "up",
+  enabled: true,
+  forms: null,
+  filter: "answers.age >= 18",
+  mode: "async",
+  onFailure: "open",
+  settings: { state: "applied", values: { sender: "Survey" }, reasons: [], version: 1 },
+  settingsSchema: {
+    type: "object",
+    properties: { sender: { type: "string" }, apiKey: { type: "string", writeOnly: true } },
+    required: ["sender"],
+  },
+  actions: [{ name: "send-test", description: "Sends one text.", input: { type: "object" } }],
+} as const;
+
 /** What a team sees of a plugin: never its url, instances or events. */
-export const teamPluginViewSchema = z.object({
-  id: pluginIdSchema,
-  name: z.string(),
-  description: z.string(),
-  status: z.enum(["up", "down"]),
-  enabled: z.boolean(),
-  forms: z.array(formIdSchema).nullable(),
-  filter: z.string().nullable(),
-  mode: deliveryModeSchema,
-  onFailure: onFailureSchema,
-  settings: z.object({
-    state: settingsStateSchema,
-    /** As stored, with every secret left out. */
-    values: z.record(z.string(), z.unknown()),
-    reasons: z.array(problemItemSchema),
-    version: z.int(),
-  }),
-  /** JSON Schema of the settings, for forms. */
-  settingsSchema: jsonSchema,
-  actions: z.array(actionSchema),
-});
+export const teamPluginViewSchema = z
+  .object({
+    id: pluginIdSchema,
+    name: z.string(),
+    description: z.string(),
+    status: z.enum(["up", "down"]).describe("up: it is not in maintenance and at least one instance lives."),
+    enabled: z.boolean(),
+    forms: z.array(formIdSchema).nullable().describe("Only these forms; null for all."),
+    filter: z.string().nullable().describe("Only events that this CEL expression takes; null for all."),
+    mode: deliveryModeSchema,
+    onFailure: onFailureSchema,
+    settings: z.object({
+      state: settingsStateSchema,
+      values: z.record(z.string(), z.unknown()).describe("As stored, with every secret left out."),
+      reasons: z.array(problemItemSchema).describe("Why the plugin refused them."),
+      version: z.int().nonnegative().describe("Grows by one with every PUT of the settings."),
+    }),
+    settingsSchema: jsonSchemaSchema.describe("JSON Schema of the settings."),
+    actions: z.array(actionSchema),
+  })
+  .meta({ id: "TeamPlugin", description: "A plugin as a team sees it.", examples: [teamPluginExample] });
 export type TeamPluginView = z.infer<typeof teamPluginViewSchema>;
 
-/** What an admin, or the plugin itself, sees. */
-export const pluginViewSchema = z.object({
-  id: pluginIdSchema,
-  ...registrationSchema.shape,
-  status: z.enum(["enabled", "disabled", "deregistered"]),
-  up: z.boolean(),
-  instances: z.array(z.object({ id: z.string(), expiresAt: z.string() })),
-  pendingApproval: z.array(z.enum(["url", "publicKey"])),
-  teamsEnabled: z.int(),
-  registeredAt: z.string(),
-  updatedAt: z.string(),
-});
-
 /** `PUT /v1/teams/{team}/plugins/{plugin}`; what is left out keeps its value (null clears). */
-export const enablementSchema = z.strictObject({
-  enabled: z.boolean(),
-  forms: z.array(formIdSchema).min(1).max(1_000).nullable().optional(),
-  filter: z.string().min(1).max(FILTER_LENGTH_MAX).nullable().optional(),
-  mode: deliveryModeSchema.optional(),
-  onFailure: onFailureSchema.optional(),
-});
+export const enablementSchema = z
+  .strictObject({
+    enabled: z.boolean(),
+    forms: z.array(formIdSchema).min(1).max(1_000).nullable().optional().describe("Only these forms; null for all."),
+    filter: z
+      .string()
+      .min(1)
+      .max(FILTER_LENGTH_MAX)
+      .nullable()
+      .optional()
+      .describe("A CEL expression over event, data and answers; null for every event."),
+    mode: deliveryModeSchema.optional(),
+    onFailure: onFailureSchema.optional(),
+  })
+  .meta({
+    id: "Enablement",
+    description: "What is left out keeps its value; null clears it.",
+    examples: [{ enabled: true, filter: "answers.age >= 18" }],
+  });
 export type Enablement = z.input<typeof enablementSchema>;
 
 /** `PUT /v1/teams/{team}/plugins/{plugin}/config`: the object the plugin's schema describes. */
-export const settingsSchema = z.record(z.string(), z.unknown());
+export const settingsSchema = z.record(z.string(), z.unknown()).meta({
+  id: "Settings",
+  description: "The object that the plugin's settings schema describes.",
+  examples: [{ sender: "Survey", apiKey: "not-a-real-key" }],
+});
 
 /** `PUT /v1/teams/{team}/quota`; null lifts it. */
-export const teamQuotaSchema = z.strictObject({ quota: quotaSchema.nullable() });
-
-export const tokenRequestSchema = z.strictObject({
-  role: z.enum(["plugin", "team", "core", "router"]),
-  /** Whose token: the plugin's or team's id; a name for core and router. */
-  subject: z.string().regex(/^[a-z0-9-]{1,64}$/, "1 to 64 characters of a-z, 0-9 and -"),
-  /** How long it is valid; a year unless said. */
-  expiresInSeconds: z.int().min(60).max(31_536_000).optional(),
+export const teamQuotaSchema = z.strictObject({ quota: quotaSchema.nullable() }).meta({
+  id: "TeamQuota",
+  description: "null lifts the limit.",
+  examples: [{ quota: { eventsPerSecond: 50, burst: 500 } }],
 });
+
+export const tokenRequestSchema = z
+  .strictObject({
+    role: z.enum(["plugin", "team", "core", "router"]),
+    subject: z
+      .string()
+      .regex(/^[a-z0-9-]{1,64}$/, "1 to 64 characters of a-z, 0-9 and -")
+      .describe("Whose token: the plugin's or team's id; a name for core and router."),
+    expiresInSeconds: z.int().min(60).max(31_536_000).optional().describe("How long it is valid; a year unless said."),
+  })
+  .meta({
+    id: "TokenRequest",
+    description: "Whose credential to make.",
+    examples: [{ role: "team", subject: "nutrition-kenya", expiresInSeconds: 86_400 }],
+  });
 export type TokenRequest = z.infer<typeof tokenRequestSchema>;
-export const tokenResponseSchema = z.object({ token: z.string(), expiresAt: z.string() });
+export const tokenResponseSchema = z.object({ token: z.string(), expiresAt: instantSchema }).meta({
+  id: "Token",
+  description: "A credential. It is told once and stored nowhere.",
+  examples: [{ token: "eyJhbGciOiJIUzI1NiJ9.e30.x", expiresAt: "2026-03-02T12:00:00.000Z" }],
+});
 
 /** Manager → plugin, `POST /initialize` (signed): a team's settings, secrets still sealed. */
 export const initializeRequestSchema = z.strictObject({
@@ -143,15 +136,34 @@ export const initializeResponseSchema = z.discriminatedUnion("status", [
 export type InitializeResponse = z.infer<typeof initializeResponseSchema>;
 
 /** `GET /v1/plugins/{plugin}/settings?after=<team>&limit=`: for a plugin that starts with an empty database. */
-export const pluginSettingsPageSchema = z.object({
-  items: z.array(
-    z.object({ team: teamIdSchema, version: z.int(), state: settingsStateSchema, settings: settingsSchema }),
-  ),
-  /** Pass as `after` for the next page; null at the end. */
-  next: z.string().nullable(),
-});
+export const pluginSettingsPageSchema = z
+  .object({
+    items: z.array(
+      z.object({
+        team: teamIdSchema,
+        version: z.int().nonnegative(),
+        state: settingsStateSchema,
+        settings: settingsSchema,
+      }),
+    ),
+    next: nextPageSchema,
+  })
+  .meta({
+    id: "PluginSettingsPage",
+    description: "Teams' settings for one plugin, as stored: secrets are sealed to its key.",
+    examples: [
+      {
+        items: [{ team: "nutrition-kenya", version: 1, state: "applied", settings: { apiKey: { $sealed: "eyJ…" } } }],
+        next: null,
+      },
+    ],
+  });
 
 /** Manager → plugin, `POST /actions/{name}` (signed); the answer is passed to the team as it is. */
 export const actionRequestSchema = z.strictObject({ team: teamIdSchema, input: z.record(z.string(), z.unknown()) });
 export type ActionRequest = z.infer<typeof actionRequestSchema>;
-export const actionResponseSchema = z.object({ output: z.unknown() });
+export const actionResponseSchema = z.object({ output: z.unknown() }).meta({
+  id: "ActionAnswer",
+  description: "Whatever the plugin answered.",
+  examples: [{ output: { sent: 1 } }],
+});

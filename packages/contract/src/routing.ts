@@ -88,15 +88,47 @@ export function routingKeys(namespace = "pb") {
 }
 
 /** L3: `POST /internal/routes`. */
-export const routesRequestSchema = z.strictObject({
-  teams: z.array(teamIdSchema).max(ROUTES_REQUEST_MAX).default([]),
-  plugins: z.array(pluginIdSchema).max(ROUTES_REQUEST_MAX).default([]),
-});
+export const routesRequestSchema = z
+  .strictObject({
+    teams: z.array(teamIdSchema).max(ROUTES_REQUEST_MAX).default([]),
+    plugins: z.array(pluginIdSchema).max(ROUTES_REQUEST_MAX).default([]),
+  })
+  .meta({
+    id: "RoutesQuestion",
+    description: "Whose entries are asked for.",
+    examples: [{ teams: ["nutrition-kenya"], plugins: ["sms"] }],
+  });
 export type RoutesRequest = z.input<typeof routesRequestSchema>;
 
 /** Its answer: every id asked for is present; null means that the manager knows none such. */
-export const routesResponseSchema = z.object({
-  teams: z.record(z.string(), teamEntrySchema.nullable()),
-  plugins: z.record(z.string(), pluginEntrySchema.nullable()),
-});
+export const routesResponseSchema = z
+  .object({
+    teams: z.record(z.string(), teamEntrySchema.nullable()),
+    plugins: z.record(z.string(), pluginEntrySchema.nullable()),
+  })
+  .meta({
+    id: "Routes",
+    description: "Every id asked for is there; null means that the manager knows none such.",
+    examples: [
+      {
+        teams: {
+          "nutrition-kenya": {
+            v: 3,
+            plugins: [
+              {
+                id: "sms",
+                ready: true,
+                forms: null,
+                filter: "answers.age >= 18",
+                mode: "async",
+                onFailure: "open",
+                quota: null,
+              },
+            ],
+          },
+        },
+        plugins: { sms: { v: 1, events: ["onResponse"], priorityEvents: [], sync: null, state: "enabled" } },
+      },
+    ],
+  });
 export type RoutesResponse = z.infer<typeof routesResponseSchema>;

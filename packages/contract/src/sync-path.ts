@@ -11,7 +11,22 @@ export const flagSchema = z.object({
 export type Flag = z.infer<typeof flagSchema>;
 
 /** `POST /v1/process`: the event as the core is about to store it. */
-export const processRequestSchema = flatEventSchema;
+export const processRequestSchema = flatEventSchema.meta({
+  id: "Submission",
+  description: "The event that the core is about to store and emit, in the flat form.",
+  examples: [
+    {
+      id: "evt-1",
+      team_id: "nutrition-kenya",
+      event: "onResponse",
+      form_id: "ffq-kenya",
+      response_id: "resp-1",
+      revision: 1,
+      occurred_at: "2026-03-01T12:00:00.000Z",
+      data: { answers: { age: 31, city: "Nairobi" }, collector: "amina" },
+    },
+  ],
+});
 
 /** What one plugin said, or why it said nothing. */
 export const processResultSchema = z.object({
@@ -26,7 +41,24 @@ export const processResultSchema = z.object({
 export type ProcessResult = z.infer<typeof processResultSchema>;
 
 /** `accepted` is false when a plugin rejected the response, or one with `onFailure: closed` did not answer. */
-export const processResponseSchema = z.object({ accepted: z.boolean(), results: z.array(processResultSchema) });
+export const processResponseSchema = z.object({ accepted: z.boolean(), results: z.array(processResultSchema) }).meta({
+  id: "SubmissionVerdict",
+  description: "accepted is false when a plugin rejected it, or one that must answer did not.",
+  examples: [
+    {
+      accepted: true,
+      results: [
+        {
+          plugin: "validator",
+          outcome: "flagged",
+          flags: [{ rule: "age", message: "The age is unlikely", fields: ["age"] }],
+          error: null,
+          durationMs: 12,
+        },
+      ],
+    },
+  ],
+});
 export type ProcessResponse = z.infer<typeof processResponseSchema>;
 
 /** Manager → plugin, `POST /execute` (signed). */

@@ -72,6 +72,14 @@ describe("the three envelopes", () => {
     expect(decoded.data()).toEqual(DATA);
   });
 
+  test("structured data that an SDK wrote as bytes is the same data", () => {
+    const { data, ...attributes } = structured(ATTRIBUTES, DATA);
+    const asBytes = { ...attributes, data_base64: bytes(data).toString("base64") };
+    expect(event(decodeEvent(none, bytes(asBytes), "core")).data()).toEqual(DATA);
+    const noJson = event(decodeEvent(none, bytes({ ...attributes, data_base64: "AP8=" }), "core"));
+    expect(() => noJson.data()).toThrow(SyntaxError);
+  });
+
   test("any event survives all three alike", () => {
     const id = fc.stringMatching(/^[a-z0-9-]{1,20}$/);
     const attributes = fc.record({

@@ -13,7 +13,7 @@ interface Reader {
 }
 
 function reader(url: string | null, namespace: string, manager: TestPublisher, staleAfterMs = 5_000): Reader {
-  const registry = createRegistry("test", { defaultMetrics: false });
+  const registry = createRegistry({ defaultMetrics: false });
   const table = createRoutingTable({
     redis: url === null ? null : routingRedis(url),
     namespace,

@@ -19,9 +19,21 @@ export interface Expression {
 /** Why an expression says neither true nor false of an event. */
 export type EvaluationProblem = "missing-answer" | "wrong-type" | "not-boolean" | "too-large" | "error";
 
+/** Offsets in a text; `end` is behind the last character. */
+export interface TextRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 export type Evaluation =
   | { readonly kind: "value"; readonly value: boolean }
-  | { readonly kind: "problem"; readonly reason: EvaluationProblem; readonly message: string };
+  | {
+      readonly kind: "problem";
+      readonly reason: EvaluationProblem;
+      readonly message: string;
+      /** Where in the text that is evaluated, for `explainEvaluation`; null when the whole is meant. */
+      readonly at: TextRange | null;
+    };
 
 /** Where an expression is wrong: line and column count from 1. */
 export interface ExpressionProblem {
@@ -108,13 +120,14 @@ function problemOf(error: unknown): Evaluation {
   if (error instanceof TooLargeError) return problem("too-large", error.message);
   if (!(error instanceof EvaluationError)) return problem("error", (error as Error).message);
   const message = error.summary.replace(`${METER.matches}(int)`, "matches(string)");
-  if (error.code === "no_such_key") return problem("missing-answer", message);
+  const at = error.range ?? null;
+  if (error.code === "no_such_key") return problem("missing-answer", message, at);
   const isTypeProblem = error.code === "no_such_overload" || error.code === "no_matching_overload";
-  return problem(isTypeProblem ? "wrong-type" : "error", message);
+  return problem(isTypeProblem ? "wrong-type" : "error", message, at);
 }
 
-function problem(reason: EvaluationProblem, message: string): Evaluation {
-  return { kind: "problem", reason, message };
+function problem(reason: EvaluationProblem, message: string, at: TextRange | null = null): Evaluation {
+  return { kind: "problem", reason, message, at };
 }
 
 function refused(text: string, message: string, at = 0): CompiledExpression {
