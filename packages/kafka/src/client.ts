@@ -1,4 +1,4 @@
-import type { KafkaSettings, Logger } from "@plugboard/runtime";
+import { type KafkaSettings, kafkaSasl, kafkaTls, type Logger } from "@plugboard/runtime";
 import {
   type Admin,
   type Consumer,
@@ -8,6 +8,7 @@ import {
   logLevel,
   type SASLOptions,
 } from "kafkajs";
+import { readAllCodecs } from "./compression-codecs.ts";
 import { SafeProducer, type SafeProducerOptions } from "./safe-producer.ts";
 
 export type { Admin, Consumer, EachBatchPayload, IHeaders, KafkaMessage } from "kafkajs";
@@ -30,11 +31,13 @@ const CONNECTION_TIMEOUT_MS = 3_000;
 /** @param clientId shown in the brokers' logs and quotas: the service's name. */
 export function createKafkaClient(clientId: string, settings: KafkaSettings, logger: Logger): KafkaClient {
   silenceNegativeTimeouts();
+  readAllCodecs();
+  const sasl = kafkaSasl(settings);
   const config: KafkaConfig = {
     clientId,
     brokers: [...settings.KAFKA_BROKERS],
-    ssl: settings.KAFKA_TLS,
-    ...saslOf(settings),
+    ssl: kafkaTls(settings) ?? false,
+    ...(sasl !== null && { sasl: sasl as SASLOptions }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
@@ -50,15 +53,6 @@ export function createKafkaClient(clientId: string, settings: KafkaSettings, log
     admin: () => kafka.admin(),
     producer: (options) => new SafeProducer(kafka, options),
   };
-}
-
-function saslOf(settings: KafkaSettings): { sasl?: SASLOptions } {
-  const {
-    KAFKA_SASL_MECHANISM: mechanism,
-    KAFKA_SASL_USERNAME: username = "",
-    KAFKA_SASL_PASSWORD: password = "",
-  } = settings;
-  return mechanism === undefined ? {} : { sasl: { mechanism, username, password } as SASLOptions };
 }
 
 let silenced = false;

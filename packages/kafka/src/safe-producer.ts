@@ -15,6 +15,8 @@ export interface SafeProducerOptions {
   readonly chunkBytesMax?: number;
   /** Bytes accepted and not yet acknowledged; `send` waits beyond it (back-pressure). */
   readonly pendingBytesMax?: number;
+  /** How long partition counts are trusted, milliseconds; a key's partition may differ for this long after partitions were added. */
+  readonly metadataAgeMsMax?: number;
 }
 
 /** kafkajs groups a request's records in quadratic time: 500 keeps it linear enough (measured-facts: 50 k/s). */
@@ -24,7 +26,6 @@ const CHUNK_BYTES_MAX = 900 * 1024;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 /** Overhead assumed per record beside key, value and headers. */
 const RECORD_OVERHEAD_BYTES = 70;
-/** How long partition counts are trusted; a key's partition may differ for this long after partitions were added. */
 const METADATA_AGE_MS_MAX = 30_000;
 /** The broker's own time to gather acks, milliseconds. */
 const ACK_TIMEOUT_MS = 10_000;
@@ -54,6 +55,7 @@ export class SafeProducer {
   readonly #chunkRecordsMax: number;
   readonly #chunkBytesMax: number;
   readonly #pendingBytesMax: number;
+  readonly #metadataAgeMsMax: number;
   readonly #sends = new Set<Promise<void>>();
   #pendingBytes = 0;
   /** Settles when the last send that asked for room has got it: room is given in the order it was asked for. */
@@ -65,8 +67,12 @@ export class SafeProducer {
     this.#chunkRecordsMax = options.chunkRecordsMax ?? CHUNK_RECORDS_MAX;
     this.#chunkBytesMax = options.chunkBytesMax ?? CHUNK_BYTES_MAX;
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX;
+    this.#metadataAgeMsMax = options.metadataAgeMsMax ?? METADATA_AGE_MS_MAX;
     // Records arrive here with their partition; kafkajs's own partitioner is never asked.
     this.#producer = kafka.producer({
+      // kafkajs skips a partition that it has not heard of: it has to look about as often as is done here. Its own five
+      // minutes would refuse the keys of an added partition for as long.
+      metadataMaxAge: Math.ceil(this.#metadataAgeMsMax / 10),
       allowAutoTopicCreation: false,
       createPartitioner:
         () =>
@@ -162,7 +168,7 @@ export class SafeProducer {
    */
   #topicMetadata(topic: string): Promise<PartitionMetadata[]> {
     const known = this.#metadata.get(topic);
-    if (known !== undefined && performance.now() - known.since < METADATA_AGE_MS_MAX) return known.partitions;
+    if (known !== undefined && performance.now() - known.since < this.#metadataAgeMsMax) return known.partitions;
     const fetched: KnownTopic = { partitions: this.#fetchMetadata(topic), since: Number.POSITIVE_INFINITY };
     this.#metadata.set(topic, fetched);
     fetched.partitions.then(

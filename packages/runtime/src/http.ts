@@ -6,12 +6,21 @@ import type { ErrorRequestHandler, Express, RequestHandler, Router } from "expre
 import express from "express";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
+import { answerConnectionProblems } from "./connection-problems.ts";
 import { checkHealth, type HealthCheck } from "./health.ts";
 import type { Component } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
+import { registerHealthMetrics } from "./metrics.ts";
 
 /** Largest JSON body accepted unless a route says otherwise, in bytes: the largest record plus room for its envelope. */
 export const BODY_BYTES_MAX = 1024 * 1024 + 64 * 1024;
+
+/**
+ * How long a connection may be idle, milliseconds. Longer than callers and the usual proxies (60 s) keep theirs: the side
+ * that closes first must be the one that opens, or a request meets a connection that is just being closed.
+ */
+const KEEP_ALIVE_MS = 65_000;
+const CLOSE_IDLE_EVERY_MS = 50;
 
 /**
  * Checks input against a schema.
@@ -95,6 +104,7 @@ function asFailure(error: unknown): Failure {
 
 /** GET /healthz (the process lives), /readyz (critical checks), /metrics (Prometheus text). */
 export function operationsRoutes(checks: readonly HealthCheck[], registry: Registry): Router {
+  registerHealthMetrics(checks, registry);
   const router = express.Router();
   router.get("/healthz", (_request, response) => {
     response.json({ status: "ok" });
@@ -119,6 +129,10 @@ export class HttpServer implements Component {
   /** @param port 0 for any free one. */
   constructor(app: Express, port: number, host?: string) {
     this.#server = createServer(app);
+    answerConnectionProblems(this.#server);
+    // An expectation that nobody knows may be ignored; Node's own answer to it is no problem document.
+    this.#server.on("checkExpectation", app);
+    this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.requestTimeout = 60_000;
     this.#server.headersTimeout = 10_000;
     this.#server.maxConnections = 10_000;
@@ -143,9 +157,9 @@ export class HttpServer implements Component {
 
   async stop(): Promise<void> {
     if (!this.#server.listening) return;
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
-    });
+    // A connection whose last answer goes out now is idle only then, and would be kept for all its idle time.
+    const idle = setInterval(() => this.#server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    clearInterval(idle);
   }
 }

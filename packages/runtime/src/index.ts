@@ -1,6 +1,8 @@
 export * from "./clock.ts";
+export type { Environment } from "./environment.ts";
 export * from "./health.ts";
 export * from "./http.ts";
+export { type KafkaSasl, type KafkaSettings, type KafkaTls, kafkaSasl, kafkaTls } from "./kafka-security.ts";
 export * from "./kafka-settings.ts";
 export * from "./lifecycle.ts";
 export * from "./logger.ts";

@@ -1,9 +1,27 @@
+import { isPem, kafkaSecurityProblems } from "./kafka-security.ts";
 import { env, setting } from "./settings.ts";
+
+const pemFile = (kind: "certificate" | "key", what: string) =>
+  env.text().refine((file) => isPem(kind, file), { error: `must be the path of a readable PEM file with ${what}` });
 
 /** How every process reaches Kafka; spread into a process's settings. */
 export const kafkaSettings = {
   KAFKA_BROKERS: setting(env.brokers(), "Kafka's addresses: host:port, comma-separated."),
-  KAFKA_TLS: setting(env.flag().default(false), "Whether Kafka is reached over TLS."),
+  KAFKA_TLS: setting(env.flag().default(false), "Whether Kafka is reached over TLS.", {
+    problems: kafkaSecurityProblems,
+  }),
+  KAFKA_TLS_CA: setting(
+    pemFile("certificate", "a certificate").optional(),
+    "PEM file of the authority that issued the brokers' certificates; the well-known ones when unset. Read at start.",
+  ),
+  KAFKA_TLS_CERT: setting(
+    pemFile("certificate", "a certificate").optional(),
+    "PEM file of this client's certificate, for brokers that ask for one; needs KAFKA_TLS_KEY. Read at start.",
+  ),
+  KAFKA_TLS_KEY: setting(
+    pemFile("key", "an unencrypted private key").optional(),
+    "PEM file of the private key of KAFKA_TLS_CERT. Read at start.",
+  ),
   KAFKA_SASL_MECHANISM: setting(
     env.oneOf(["plain", "scram-sha-256", "scram-sha-512"]).optional(),
     "SASL mechanism; none when unset.",
@@ -13,15 +31,6 @@ export const kafkaSettings = {
     secret: true,
   }),
 };
-
-/** The values of {@link kafkaSettings}. */
-export interface KafkaSettings {
-  readonly KAFKA_BROKERS: readonly string[];
-  readonly KAFKA_TLS: boolean;
-  readonly KAFKA_SASL_MECHANISM?: "plain" | "scram-sha-256" | "scram-sha-512" | undefined;
-  readonly KAFKA_SASL_USERNAME?: string | undefined;
-  readonly KAFKA_SASL_PASSWORD?: string | undefined;
-}
 
 /** Names of shared topics and keys; a test gives its own. */
 export const namingSettings = {

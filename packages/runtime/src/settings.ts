@@ -1,7 +1,6 @@
 import { z } from "zod";
-
-/** What a process is configured by: the environment, given as an argument. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+import type { Environment } from "./environment.ts";
+import { withSecretFiles } from "./secret-files.ts";
 
 /**
  * A setting as documented: docs/configuration.md and .env.example are generated from these, so each setting of a
@@ -10,14 +9,16 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface SettingDoc {
   /** One sentence: what it does, with its unit. */
   readonly help: string;
-  /** Its value never appears in a log. */
+  /** Its value never appears in a log; it may also be given as the content of the file that `NAME_FILE` names. */
   readonly secret?: true;
+  /** What is wrong with it together with others, read from the environment: one line per problem, naming the variable. */
+  readonly problems?: (environment: Environment) => readonly string[];
 }
 
 const docs = z.registry<SettingDoc>();
 
 /** Attaches the documentation of a setting to its schema. Call it last in the chain. */
-export function setting<T extends z.ZodType>(schema: T, help: string, options: { secret?: true } = {}): T {
+export function setting<T extends z.ZodType>(schema: T, help: string, options: Omit<SettingDoc, "help"> = {}): T {
   docs.add(schema, { help, ...options });
   return schema;
 }
@@ -84,18 +85,23 @@ export function loadSettings<S extends z.ZodRawShape>(
   environment: Environment,
 ): Readonly<z.infer<z.ZodObject<S>>> {
   const schema = z.object(shape);
-  const known = Object.fromEntries(Object.keys(shape).map((name) => [name, environment[name]]));
-  const result = schema.safeParse(known);
-  if (result.success) return Object.freeze(result.data);
-  throw new SettingsError(
-    process,
-    result.error.issues.map((issue) => {
-      const name = String(issue.path[0] ?? "");
-      const help = settingDoc(shape[name] as z.ZodType)?.help;
-      const wrong = environment[name] === undefined ? "is required" : issue.message;
-      return `${name} ${wrong}${help === undefined ? "" : ` (${help})`}`;
-    }),
-  );
+  const secrets = Object.keys(shape).filter((name) => settingDoc(shape[name] as z.ZodType)?.secret);
+  const { environment: given, problems: unread } = withSecretFiles(secrets, environment);
+  const result = schema.safeParse(Object.fromEntries(Object.keys(shape).map((name) => [name, given[name]])));
+  const together = Object.values(shape).flatMap((one) => settingDoc(one as z.ZodType)?.problems?.(given) ?? []);
+  if (result.success && unread.size === 0 && together.length === 0) return Object.freeze(result.data);
+  const explained = (name: string, wrong: string) => {
+    const help = settingDoc(shape[name] as z.ZodType)?.help;
+    return `${name} ${wrong}${help === undefined ? "" : ` (${help})`}`;
+  };
+  const issues = (result.error?.issues ?? []).map((issue) => ({ ...issue, name: String(issue.path[0] ?? "") }));
+  throw new SettingsError(process, [
+    ...[...unread].map(([name, wrong]) => explained(name, wrong)),
+    ...issues
+      .filter(({ name }) => !unread.has(name))
+      .map(({ name, message }) => explained(name, given[name] === undefined ? "is required" : message)),
+    ...together,
+  ]);
 }
 
 /**

@@ -16,8 +16,9 @@ export class SparseLog {
     this.#clock = clock;
   }
 
-  warn(fields: Record<string, unknown>, message: string): void {
-    this.#since += 1;
+  /** @param count of how many failures this call tells. */
+  warn(fields: Record<string, unknown>, message: string, count = 1): void {
+    this.#since += count;
     const now = this.#clock.monotonic();
     if (now - this.#lastAt < QUIET_MS) return;
     this.#logger.warn({ ...fields, times: this.#since }, message);

@@ -27,7 +27,7 @@ beforeAll(async () => {
     { name: "database", critical: true, problem: () => checks.critical },
     { name: "mail", critical: false, problem: () => checks.optional },
   ];
-  app.use(operationsRoutes(health, createRegistry("test")));
+  app.use(operationsRoutes(health, createRegistry()));
   app.post("/things", (request, response) => {
     response.json(validInput(bodySchema, request.body, "body"));
   });

@@ -1,0 +1,111 @@
+import { deadLetterTopic, pluginTopics } from "@plugboard/contract";
+
+/** What a process may do with what of Kafka; everything else is refused to it. */
+export interface KafkaAccess {
+  readonly resource: "topic" | "group" | "transactional-id";
+  readonly name: string;
+  /** `prefixed`: everything whose name starts so. */
+  readonly pattern: "literal" | "prefixed";
+  /** As kafka-acls names them. READ and WRITE include DESCRIBE. */
+  readonly operations: readonly ("Create" | "Delete" | "Describe" | "DescribeConfigs" | "Read" | "Write")[];
+  /** For people. */
+  readonly why: string;
+}
+
+/** Names as the settings give them. */
+export interface KafkaNames {
+  readonly responses: string;
+  readonly pluginPrefix: string;
+  readonly deliveries: string;
+  readonly commands: string;
+  readonly parked: string;
+  readonly routerGroup: string;
+  readonly coreGroup: string;
+  readonly pluginGroup: (plugin: string) => string;
+}
+
+export const DEFAULT_KAFKA_NAMES: KafkaNames = {
+  responses: "responses",
+  pluginPrefix: "plugin.",
+  deliveries: "deliveries",
+  commands: "core.commands",
+  parked: "router.parked",
+  routerGroup: "plugboard-router",
+  coreGroup: "collect-core",
+  pluginGroup: (plugin) => `plugboard.${plugin}`,
+};
+
+export function managerAccess(names: KafkaNames): KafkaAccess[] {
+  return [
+    prefixed("topic", names.pluginPrefix, ["Create", "Describe"], "creates a plugin's topic when it registers"),
+    prefixed("topic", names.pluginPrefix, ["Delete"], "deletes them when it is deregistered with its topics"),
+    literal("topic", names.deliveries, ["Create", "Describe"], "creates the topic of outcomes"),
+    literal("topic", names.commands, ["Create", "Describe"], "creates the topic of commands to the core"),
+  ];
+}
+
+/** `exactly-once` needs its last line only. */
+export function routerAccess(names: KafkaNames): KafkaAccess[] {
+  return [
+    literal("topic", names.responses, ["Read"], "reads events"),
+    literal("topic", names.responses, ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
+    literal("group", names.routerGroup, ["Read"], "shares them with the other routers"),
+    prefixed("topic", names.pluginPrefix, ["Write"], "writes every plugin's copies"),
+    literal("topic", deadLetterTopic(names.responses), ["Create", "Write"], "what is no event"),
+    literal("topic", names.parked, ["Create", "Write"], "copies whose own topic cannot be written"),
+    literal("topic", names.deliveries, ["Write"], "tells of filters that could not be evaluated"),
+    prefixed("transactional-id", `${names.routerGroup}-`, ["Write"], "with ROUTER_DELIVERY=exactly-once"),
+  ];
+}
+
+export function pluginAccess(plugin: string, names: KafkaNames): KafkaAccess[] {
+  const { live, deadLetter } = pluginTopics(plugin, names.pluginPrefix);
+  return [
+    literal("topic", live, ["Read"], "reads its deliveries, and no other plugin's"),
+    literal("topic", live, ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
+    literal("group", names.pluginGroup(plugin), ["Read"], "shares them between its instances"),
+    literal("topic", deadLetter, ["Create", "Write"], "what it has given up"),
+    literal("topic", names.deliveries, ["Write"], "tells what became of each delivery"),
+    literal("topic", names.commands, ["Write"], "only for a plugin that flags responses"),
+  ];
+}
+
+export function coreAccess(names: KafkaNames): KafkaAccess[] {
+  return [
+    literal("topic", names.responses, ["Create", "Write"], "emits events"),
+    literal("topic", names.commands, ["Create", "Read"], "reads flags"),
+    literal("group", names.coreGroup, ["Read"], "shares them between its instances"),
+    literal("topic", deadLetterTopic(names.commands), ["Create", "Write"], "commands that are none"),
+  ];
+}
+
+/** What grants it, as arguments of kafka-acls; where and as whom it is run come before. */
+export function grant(user: string, { resource, name, pattern, operations }: KafkaAccess): string[] {
+  return [
+    "--add",
+    "--allow-principal",
+    `User:${user}`,
+    ...operations.flatMap((operation) => ["--operation", operation]),
+    `--${resource}`,
+    name,
+    ...(pattern === "prefixed" ? ["--resource-pattern-type", pattern] : []),
+  ];
+}
+
+function literal(
+  resource: KafkaAccess["resource"],
+  name: string,
+  operations: KafkaAccess["operations"],
+  why: string,
+): KafkaAccess {
+  return { resource, name, pattern: "literal", operations, why };
+}
+
+function prefixed(
+  resource: KafkaAccess["resource"],
+  name: string,
+  operations: KafkaAccess["operations"],
+  why: string,
+): KafkaAccess {
+  return { resource, name, pattern: "prefixed", operations, why };
+}
