@@ -1,4 +1,4 @@
-/** What docker-compose.yml and the tests' containers run; a test holds the two against each other. */
+/** What the compose files and the tests' containers run; a test holds them against each other. */
 export const CONTAINER_IMAGES = {
   kafka: "apache/kafka:4.1.1",
   redis: "redis:7.4.2-alpine",

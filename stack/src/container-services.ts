@@ -31,7 +31,7 @@ export async function containerEngineAnswers(): Promise<boolean> {
   }
 }
 
-/** As {@link containerEngineAnswers}, for an engine that understands docker-compose.yml as well. */
+/** As {@link containerEngineAnswers}, for an engine that understands a compose file as well. */
 export async function composeAnswers(): Promise<boolean> {
   if (!(await containerEngineAnswers())) return false;
   return await run("docker", ["compose", "version"], { timeout: ENGINE_ANSWER_MS }).then(
@@ -75,7 +75,10 @@ const READY: Readonly<Record<ServiceName, readonly [RegExp, number]>> = {
   postgres: [/database system is ready to accept connections/, 2],
 };
 
-/** The services of docker-compose.yml, whose data stays in its volumes. */
+/** What `npm start` runs in containers: not the installation that the root's docker-compose.yml is. */
+export const DEVELOPMENT_COMPOSE_FILE = "stack/docker-compose.yml";
+
+/** The services of stack/docker-compose.yml, whose data stays in its volumes. */
 export function composedServices(ports: Readonly<Record<ServiceName, number>>): StartService {
   // Two `up` at once would both create the project's network.
   let before: Promise<unknown> = Promise.resolve();
@@ -93,7 +96,7 @@ async function up(
 ): Promise<RunningService> {
   report(`container ${CONTAINER_IMAGES[name]}`);
   const compose = (...args: string[]) =>
-    run("docker", ["compose", "-f", join(projectRoot(), "docker-compose.yml"), ...args], {
+    run("docker", ["compose", "-f", join(projectRoot(), DEVELOPMENT_COMPOSE_FILE), ...args], {
       timeout: START_MS,
       env: {
         ...process.env,
@@ -105,7 +108,7 @@ async function up(
   await compose("up", "-d", "--wait", name);
   return {
     address: addressOf(name, ports[name]),
-    how: `container ${CONTAINER_IMAGES[name]} of docker-compose.yml`,
+    how: `container ${CONTAINER_IMAGES[name]} of ${DEVELOPMENT_COMPOSE_FILE}`,
     stop: async () => {
       await compose("stop", name);
     },

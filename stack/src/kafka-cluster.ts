@@ -3,6 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { freePorts } from "./free-ports.ts";
 import { type KafkaNode, kafkaProperties, metaProperties } from "./kafka-properties.ts";
+import { formatWithUsers, type KafkaSecurity, prepareSecurity, type SecuredKafka } from "./kafka-security.ts";
 import { type KafkaArtifacts, kafkaArtifacts, type Report } from "./maven-artifacts.ts";
 import { createOwnedDirectory } from "./owned-directory.ts";
 import { type Supervised, supervise } from "./supervise.ts";
@@ -19,6 +20,8 @@ export interface KafkaOptions {
   /** `small` (default) starts fast and takes little memory; `fast` is for measurements. */
   readonly profile?: keyof typeof JVM_FLAGS;
   readonly report?: Report;
+  /** TLS, SASL/SCRAM and ACLs; for one broker whose data does not stay. Without it anybody may do anything. */
+  readonly security?: KafkaSecurity;
 }
 
 /** A Kafka of one's own. Brokers are numbered from 0. */
@@ -26,6 +29,10 @@ export interface KafkaCluster {
   /** Comma-separated addresses of all brokers. */
   readonly brokers: string;
   readonly addresses: readonly string[];
+  /** Of a cluster that was started with `security`. */
+  readonly secured: SecuredKafka | undefined;
+  /** Its process, for measurements; undefined while it does not run. */
+  pidOf(broker: number): number | undefined;
   /** kill -9. Its data stays. */
   kill(broker: number): Promise<void>;
   /** Starts a killed broker again, same port and data; resolves when it serves. */
@@ -61,6 +68,9 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
   const report = options.report ?? (() => {});
   const java = await requireJava(process.env);
   const artifacts = await kafkaArtifacts(process.env, report);
+  if (options.security !== undefined && (options.brokers === 3 || options.dataDirectory !== undefined)) {
+    throw new Error("a secured Kafka is one broker, and its data does not stay");
+  }
   report("starting");
   for (let attempt = 1; ; attempt++) {
     const directory = options.dataDirectory ?? createOwnedDirectory();
@@ -77,6 +87,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaClust
 
 class NativeKafka implements KafkaCluster {
   readonly addresses: readonly string[];
+  readonly secured: SecuredKafka | undefined;
   readonly #java: string;
   readonly #artifacts: KafkaArtifacts;
   readonly #directory: string;
@@ -90,7 +101,9 @@ class NativeKafka implements KafkaCluster {
     directory: string,
     options: KafkaOptions,
     nodes: readonly KafkaNode[],
+    secured: SecuredKafka | undefined,
   ) {
+    this.secured = secured;
     this.#java = java;
     this.#artifacts = artifacts;
     this.#directory = directory;
@@ -113,16 +126,23 @@ class NativeKafka implements KafkaCluster {
       id: index + 1,
       controllerPort: ports[count + index] as number,
     }));
+    const security = options.security === undefined ? undefined : await prepareSecurity(directory, options.security);
     const nodes = cluster.map(({ id, controllerPort }, index) => ({
       id,
       brokerPort: ports[index] as number,
       controllerPort,
       dataDirectory: join(directory, `kafka-${id}`),
       cluster,
+      ...(security !== undefined && { security: security.properties }),
     }));
     const clusterId = randomId();
-    for (const node of nodes) prepare(node, clusterId, artifacts);
-    return new NativeKafka(java, artifacts, directory, options, nodes);
+    for (const node of nodes) {
+      mkdirSync(node.dataDirectory, { recursive: true });
+      writeFileSync(propertiesFile(node), kafkaProperties(node), { mode: 0o600 });
+      if (security === undefined) prepare(node, clusterId, artifacts);
+      else await formatWithUsers(java, artifacts.libraries, propertiesFile(node), clusterId, security.users);
+    }
+    return new NativeKafka(java, artifacts, directory, options, nodes, security);
   }
 
   get brokers(): string {
@@ -157,6 +177,10 @@ class NativeKafka implements KafkaCluster {
     });
   }
 
+  pidOf(broker: number): number | undefined {
+    return this.#running.get(broker)?.pid;
+  }
+
   async kill(broker: number): Promise<void> {
     this.#node(broker);
     await this.#running.get(broker)?.end("SIGKILL");
@@ -186,15 +210,13 @@ class NativeKafka implements KafkaCluster {
   }
 }
 
-/** Formats the node's directory unless it is formatted already; ports may differ from the last time. */
+/** Formats the node's directory unless it is formatted already. */
 function prepare(node: KafkaNode, clusterId: string, artifacts: KafkaArtifacts): void {
-  mkdirSync(node.dataDirectory, { recursive: true });
   const meta = join(node.dataDirectory, "meta.properties");
   if (!existsSync(meta)) {
     copyFileSync(artifacts.bootstrapCheckpoint, join(node.dataDirectory, "bootstrap.checkpoint"));
     writeFileSync(meta, metaProperties(node.id, clusterId, randomId()));
   }
-  writeFileSync(propertiesFile(node), kafkaProperties(node));
 }
 
 function propertiesFile(node: KafkaNode): string {

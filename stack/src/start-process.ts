@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { findExecutable } from "./find-executable.ts";
-import { projectRoot } from "./project-paths.ts";
+import { compileCache, projectRoot } from "./project-paths.ts";
 import { supervise } from "./supervise.ts";
 import { waitUntil } from "./wait-until.ts";
 
@@ -43,7 +43,7 @@ export async function startProcess(options: ProcessOptions): Promise<ServiceProc
     command: node,
     args: ["--conditions=source", ...(options.nodeFlags ?? []), join(root, options.entry), ...(options.args ?? [])],
     cwd: root,
-    env: { PATH, HOME, ...options.env },
+    env: { PATH, HOME, ...compileCache(), ...options.env },
     output: "pipe",
   });
   let output = "";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { parse } from "yaml";
 import { CONTAINER_IMAGES, kafkaContainerEnvironment } from "../src/container-images.ts";
-import { containerEngineAnswers } from "../src/container-services.ts";
+import { containerEngineAnswers, DEVELOPMENT_COMPOSE_FILE } from "../src/container-services.ts";
 import { projectRoot } from "../src/project-paths.ts";
 
 interface ComposeService {
@@ -14,13 +14,29 @@ interface ComposeService {
   readonly healthcheck: object;
 }
 
-const compose = parse(readFileSync(join(projectRoot(), "docker-compose.yml"), "utf8")) as {
+interface ComposeFile {
+  readonly name: string;
   readonly services: Readonly<Record<"kafka" | "redis" | "postgres", ComposeService>>;
-};
+}
 
-describe("docker-compose.yml", () => {
-  test("runs the images that the tests' containers run, each of a pinned version", () => {
-    const { kafka, redis, postgres } = compose.services;
+const read = (file: string) => parse(readFileSync(join(projectRoot(), file), "utf8"), { merge: true }) as ComposeFile;
+const compose = read(DEVELOPMENT_COMPOSE_FILE);
+const installation = read("docker-compose.yml");
+
+describe("the compose file of npm start", () => {
+  test("has the three services and nothing else: npm start runs Plugboard itself", () => {
+    expect(Object.keys(compose.services).sort()).toEqual(["kafka", "postgres", "redis"]);
+  });
+
+  test("is a project of its own, whose containers and volumes are not those of an installation on the machine", () => {
+    expect(compose.name).not.toBe(installation.name);
+  });
+
+  test.each([
+    ["npm start", compose],
+    ["an installation", installation],
+  ])("%s runs the images that the tests' containers run, each of a pinned version", (_whose, { services }) => {
+    const { kafka, redis, postgres } = services;
     expect({ kafka: kafka.image, redis: redis.image, postgres: postgres.image }).toEqual(CONTAINER_IMAGES);
     for (const image of Object.values(CONTAINER_IMAGES)) expect(image).toMatch(/:\d+\.\d+/);
   });
