@@ -2,18 +2,20 @@ import { pluginTopics } from "@plugboard/contract";
 import type { Admin, KafkaClient, SafeProducer } from "@plugboard/kafka";
 import type { RoutingTable } from "@plugboard/routing-table";
 import { type Logger, systemClock } from "@plugboard/runtime";
+import type { Registry } from "prom-client";
 import type { z } from "zod";
 import { TopicConsumer } from "./consumer/topic-consumer.ts";
+import { TopicRetention } from "./consumer/topic-retention.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
 import { Attempter } from "./delivery/attempt.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { FairPool } from "./delivery/fair-pool.ts";
 import { HandOver } from "./delivery/hand-over.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
-import { RetryLoop } from "./delivery/retry-loop.ts";
+import { RETRIES_MAX, RetryLoop } from "./delivery/retry-loop.ts";
 import type { Drain } from "./drain.ts";
 import type { ContextParts } from "./handlers/handler-context.ts";
-import type { SdkMetrics } from "./metrics.ts";
+import { registerDeliveryMetrics, type SdkMetrics } from "./metrics.ts";
 import type { PluginSettings } from "./settings/env-settings.ts";
 import type { TeamSettings } from "./settings/team-settings.ts";
 import type { PluginDatabase } from "./store/connect-database.ts";
@@ -34,6 +36,7 @@ export interface DeliveryWiring<Schema extends z.ZodObject> {
   readonly admin: Admin;
   readonly contexts: ContextParts;
   readonly metrics: SdkMetrics;
+  readonly registry: Registry;
   readonly drain: Drain;
   readonly logger: Logger;
 }
@@ -112,11 +115,17 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);
     },
     flush: () => outcomes.flush(OUTCOME_FLUSH_MS),
-    metrics,
     clock,
     logger,
     draining: drain.draining,
     stopping: drain.stopping,
+  });
+  const topicRetention = new TopicRetention(admin, topics.live, clock);
+  registerDeliveryMetrics(wiring.registry, {
+    retries: () => loop.backlog(),
+    retriesMax: RETRIES_MAX,
+    partitions: () => consumer.ages.status(clock.now()),
+    retentionMs: () => topicRetention.current(),
   });
   return { outcomes, loop, consumer, retention: new Retention(deliveries, clock, logger) };
 }

@@ -9,6 +9,7 @@ import {
   HttpServer,
   Lifecycle,
   type Logger,
+  SparseLog,
   systemClock,
 } from "@plugboard/runtime";
 import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel";
@@ -102,7 +103,7 @@ async function layGround<Schema extends z.ZodObject>(
   registration(settings.PORT);
   const database = await migratedDatabase(definition, settings, logger);
   const drain = new Drain(settings.PLUGIN_DRAIN_MS);
-  const registry = createRegistry(plugin);
+  const registry = createRegistry({ labels: { plugin } });
   const kafka = createKafkaClient(`plugboard-${plugin}`, settings, logger);
   const producer = kafka.producer();
   const contexts: ContextParts = {
@@ -113,6 +114,8 @@ async function layGround<Schema extends z.ZodObject>(
   };
   /** Called with each team whose settings came into force. */
   const applied = new Set<(team: string) => void>();
+  const metrics = createSdkMetrics(registry);
+  const unreadable = new SparseLog(logger, systemClock);
   const teamSettings = new TeamSettings({
     schema: definition.settings,
     store: new SettingsStore(database.sdk),
@@ -120,6 +123,10 @@ async function layGround<Schema extends z.ZodObject>(
     check: settingsCheck(definition, contexts, drain.stopping),
     onApplied: (team) => {
       for (const listener of applied) listener(team);
+    },
+    onUnreadable: (team, places) => {
+      metrics.settingsOpenFailures.inc();
+      unreadable.warn({ team, places }, "a team's settings cannot be opened or read: its deliveries wait");
     },
   });
   const table = createRoutingTable({
@@ -137,7 +144,7 @@ async function layGround<Schema extends z.ZodObject>(
     database,
     drain,
     registry,
-    metrics: createSdkMetrics(registry),
+    metrics,
     kafka,
     producer,
     admin: kafka.admin(),

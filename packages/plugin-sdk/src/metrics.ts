@@ -1,18 +1,32 @@
-import { LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
+import { deliveryOutcomeSchema } from "@plugboard/contract";
+import { END_TO_END_BUCKETS_SECONDS, LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { PartitionStatus } from "./consumer/partition-ages.ts";
+import type { RetryBacklog } from "./store/retry-store.ts";
 
-/** What the SDK measures of every plugin. */
+/** What the SDK counts of every plugin; the registry's label `plugin` says of which. No label grows with teams. */
 export type SdkMetrics = ReturnType<typeof createSdkMetrics>;
 
 export function createSdkMetrics(registry: Registry) {
   const registers = [registry];
+  const deliveries = new Counter({
+    name: "plugin_deliveries_total",
+    help: "Attempts and exceptions by outcome, as published to the deliveries topic.",
+    labelNames: ["outcome"] as const,
+    registers,
+  });
+  const deadLetters = new Counter({
+    name: "plugin_dead_letters_total",
+    help: "Dead letters acknowledged, by reason: a final outcome, or why a record is no event.",
+    labelNames: ["reason"] as const,
+    registers,
+  });
+  // A counter that is born at its first event shows no increase: what an alert looks at stands at 0 from the start.
+  for (const outcome of deliveryOutcomeSchema.options) deliveries.inc({ outcome }, 0);
+  for (const reason of ["failed", "rejected", "unknown", "invalid"]) deadLetters.inc({ reason }, 0);
   return {
-    deliveries: new Counter({
-      name: "plugin_deliveries_total",
-      help: "Attempts and exceptions by outcome, as published to the deliveries topic.",
-      labelNames: ["outcome"] as const,
-      registers,
-    }),
+    deliveries,
+    deadLetters,
     malformed: new Counter({
       name: "plugin_malformed_records_total",
       help: "Records of the plugin's topic that are no events, by reason; each became a dead letter.",
@@ -25,33 +39,105 @@ export function createSdkMetrics(registry: Registry) {
       buckets: LATENCY_BUCKETS_SECONDS,
       registers,
     }),
+    eventSeconds: new Histogram({
+      name: "plugin_event_to_delivered_seconds",
+      help: "From the event's own time to its delivery, retries included: what a team sees.",
+      buckets: END_TO_END_BUCKETS_SECONDS,
+      registers,
+    }),
+    routedSeconds: new Histogram({
+      name: "plugin_routed_to_delivered_seconds",
+      help: "From routing to delivery, retries included: the plugin's own delay.",
+      buckets: END_TO_END_BUCKETS_SECONDS,
+      registers,
+    }),
     identityHits: new Counter({
       name: "plugin_identity_hits_total",
       help: "Copies recognised by their delivery id and not handled again.",
       registers,
     }),
-    deadLetters: new Counter({
-      name: "plugin_dead_letters_total",
-      help: "Dead letters acknowledged, by reason.",
-      labelNames: ["reason"] as const,
-      registers,
-    }),
     outcomesDropped: new Counter({
       name: "plugin_outcomes_dropped_total",
-      help: "Outcomes that could not be published to the deliveries topic.",
+      help: "Outcomes that could not be published to the deliveries topic: the delivery record has holes there.",
       registers,
     }),
-    retriesWaiting: new Gauge({
-      name: "plugin_retries_waiting",
-      help: "Deliveries in the due-time table, of all instances.",
+    settingsOpenFailures: new Counter({
+      name: "plugin_settings_open_failures_total",
+      help: "Times that a team's stored settings could not be opened or read; its deliveries wait.",
       registers,
     }),
     inFlight: new Gauge({ name: "plugin_in_flight", help: "Attempts under way in this process.", registers }),
-    lag: new Gauge({
-      name: "plugin_lag_records",
-      help: "Records behind the end of the partition, when its last window was fetched.",
-      labelNames: ["partition"] as const,
-      registers,
-    }),
   };
+}
+
+/** What is asked for when Prometheus asks. */
+export interface Measured {
+  /** The due-time table, of all instances. */
+  readonly retries: () => RetryBacklog | null;
+  readonly retriesMax: number;
+  /** Of the partitions that are this process's now. */
+  readonly partitions: () => readonly PartitionStatus[];
+  /** Null while not known. */
+  readonly retentionMs: () => number | null;
+}
+
+/** What is known of the plugin's topic and of its due-time table. */
+export function registerDeliveryMetrics(registry: Registry, measured: Measured): void {
+  const registers = [registry];
+  const gauge = (name: string, help: string, read: (gauge: Gauge) => void, labelNames: string[] = []) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        read(this);
+      },
+    });
+  gauge(
+    "plugin_retries_waiting",
+    "Deliveries in the due-time table, of all instances; NaN before it was counted.",
+    (to) => to.set(measured.retries()?.rows ?? Number.NaN),
+  );
+  gauge(
+    "plugin_retries_oldest_overdue_seconds",
+    "How long the delivery that should have been attempted first is overdue; 0 with none.",
+    (to) => to.set(measured.retries()?.oldestOverdueSeconds ?? Number.NaN),
+  );
+  gauge(
+    "plugin_retries_oldest_age_seconds",
+    "How long the oldest delivery has been in the due-time table; 0 with none.",
+    (to) => to.set(measured.retries()?.oldestAgeSeconds ?? Number.NaN),
+  );
+  gauge("plugin_retries_limit", "Deliveries in the due-time table at which no more are taken from the topic.", (to) =>
+    to.set(measured.retriesMax),
+  );
+  gauge(
+    "plugin_lag_records",
+    "Records of a partition that are not settled or stored yet.",
+    (to) => {
+      to.reset();
+      for (const { partition, lagRecords } of measured.partitions())
+        to.set({ partition: String(partition) }, lagRecords);
+    },
+    ["partition"],
+  );
+  gauge(
+    "plugin_oldest_unread_age_seconds",
+    "Age of a partition's oldest record that is not settled or stored; with none, 0.",
+    (to) => {
+      to.reset();
+      for (const { partition, oldestAgeMs } of measured.partitions())
+        to.set({ partition: String(partition) }, oldestAgeMs / 1_000);
+    },
+    ["partition"],
+  );
+  gauge("plugin_assigned_partitions", "Partitions of the plugin's topic that this instance reads.", (to) =>
+    to.set(measured.partitions().length),
+  );
+  gauge(
+    "plugin_retention_seconds",
+    "How long the plugin's topic keeps a record; NaN until the brokers have said it.",
+    (to) => to.set((measured.retentionMs() ?? Number.NaN) / 1_000),
+  );
 }

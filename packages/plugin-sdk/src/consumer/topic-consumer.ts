@@ -4,8 +4,8 @@ import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { FairPool } from "../delivery/fair-pool.ts";
 import type { HandOver } from "../delivery/hand-over.ts";
 import { type MalformedRecord, type Received, receive } from "../delivery/received.ts";
-import type { SdkMetrics } from "../metrics.ts";
 import { OffsetWindow } from "./offset-window.ts";
+import { PartitionAges } from "./partition-ages.ts";
 import { recordCopy } from "./record-copy.ts";
 import { WindowItem } from "./window-item.ts";
 
@@ -25,7 +25,6 @@ export interface TopicConsumerParts {
   readonly room: (signal: AbortSignal) => Promise<void>;
   /** Resolves when the outcomes reported so far are published, or have had their time. */
   readonly flush: () => Promise<void>;
-  readonly metrics: SdkMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly draining: AbortSignal;
@@ -54,6 +53,8 @@ export class TopicConsumer implements Component {
   readonly name = "consumer";
   /** Why nothing is consumed at this moment; null when the group has let this instance in. */
   problem: string | null = "not started";
+  /** What its partitions hold, for the metrics. */
+  readonly ages = new PartitionAges();
   readonly #parts: TopicConsumerParts;
   readonly #log: SparseLog;
   /** Attempts that go on beside their window: at most as many as the pool has places. */
@@ -132,10 +133,9 @@ export class TopicConsumer implements Component {
 
   /** Resolves at the drain, rejects at a crash that kafkajs does not restart from. */
   #watch(consumer: Consumer): Promise<void> {
-    consumer.on(consumer.events.GROUP_JOIN, () => {
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.problem = null;
-      // Partitions that went to others are theirs to tell of.
-      this.#parts.metrics.lag.reset();
+      this.ages.assigned(payload.memberAssignment[this.#parts.topic] ?? []);
     });
     consumer.on(consumer.events.REBALANCING, () => {
       this.problem = "rebalancing";
@@ -154,8 +154,14 @@ export class TopicConsumer implements Component {
 
   async #window(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
-    const { metrics, flush } = this.#parts;
-    metrics.lag.set({ partition: String(batch.partition) }, Number(batch.offsetLag()));
+    const { flush, clock } = this.#parts;
+    const behind = Number(batch.offsetLag());
+    this.ages.begun(
+      batch.partition,
+      Number(batch.messages[0]?.timestamp ?? clock.now()),
+      batch.messages.length,
+      behind,
+    );
     const window = new OffsetWindow(batch.messages.map(({ offset }) => offset));
     const halt = new AbortController();
     const over = new AbortController();
@@ -177,6 +183,7 @@ export class TopicConsumer implements Component {
     await Promise.all([tending, relieving]);
     await flush();
     await this.#commit(payload, window);
+    if (!halt.signal.aborted && payload.isRunning() && !payload.isStale()) this.ages.done(batch.partition, clock.now());
     if (halt.signal.aborted && !this.#parts.draining.aborted) throw halt.signal.reason;
   }
 

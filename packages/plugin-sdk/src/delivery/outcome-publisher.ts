@@ -59,6 +59,8 @@ export class OutcomePublisher implements Component {
   report(received: Received, report: OutcomeReport): void {
     const { metrics, plugin, clock } = this.#parts;
     metrics.deliveries.inc({ outcome: report.outcome });
+    if (report.outcome === "delivered") this.#delivered(received);
+    if (this.#parts.logger.isLevelEnabled("debug")) this.#tell(received, report);
     if (this.#pending.length >= PENDING_MAX) {
       this.#dropped(1, "too many are waiting");
       return;
@@ -75,6 +77,26 @@ export class OutcomePublisher implements Component {
       },
     });
     this.#sending ??= this.#drain();
+  }
+
+  #delivered({ event, routedAt }: Received): void {
+    const { metrics, clock } = this.#parts;
+    const secondsSince = (time: string) => Math.max(0, (clock.now() - Date.parse(time)) / 1_000);
+    if (event.time !== null) metrics.eventSeconds.observe(secondsSince(event.time));
+    // Whoever writes to the topic may have written any text there.
+    const routed = routedAt === null ? Number.NaN : secondsSince(routedAt);
+    if (!Number.isNaN(routed)) metrics.routedSeconds.observe(routed);
+  }
+
+  /** The one wide line of an outcome. Names are those of docs/logs.md. */
+  #tell({ id, event, origin, routeVersion, record }: Received, report: OutcomeReport): void {
+    const { plugin, logger } = this.#parts;
+    const { id: eventId, teamId: team, type, formId: form, responseId: response, revision } = event;
+    const where = { origin, readFrom: record.readFrom, routeVersion };
+    logger.debug(
+      { deliveryId: id, plugin, team, event: type, eventId, form, response, revision, ...where, ...report },
+      "outcome",
+    );
   }
 
   /** Waits until what was reported so far is acknowledged, but not longer than `ms`; what comes after it is not waited for. */

@@ -1,7 +1,7 @@
 import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import type { SdkMetrics } from "../metrics.ts";
 import type { DeliveryStore } from "../store/delivery-store.ts";
-import type { RetryStore, TakenEntry, Verdict } from "../store/retry-store.ts";
+import type { RetryBacklog, RetryStore, TakenEntry, Verdict } from "../store/retry-store.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { FairPool } from "./fair-pool.ts";
 import type { OutcomeReport } from "./outcome-publisher.ts";
@@ -36,7 +36,7 @@ const TAKEN_OF_TEAM_MAX = 16;
 /** Delay before a dead letter that could not be written is tried again: for ever, for the entry keeps the record. */
 const DEAD_LETTER_DELAY_MS = 5_000;
 /** Entries in the table, of all instances, beyond which no new record is taken from the topic: at 10 KB, 10 GB. */
-const RETRIES_MAX = 1_000_000;
+export const RETRIES_MAX = 1_000_000;
 const COUNT_EVERY_MS = 5_000;
 
 /** Takes what is due from `retries` and attempts it again, beside the consumer and through the same pool. */
@@ -53,6 +53,7 @@ export class RetryLoop implements Component {
   #woken = false;
   #work: Promise<void> = Promise.resolve();
   #countedAt = Number.NEGATIVE_INFINITY;
+  #backlog: RetryBacklog | null = null;
 
   constructor(parts: RetryLoopParts) {
     this.#parts = parts;
@@ -104,14 +105,22 @@ export class RetryLoop implements Component {
     this.#wake = () => {};
   }
 
+  /** The table as it was last counted, its ages as of now; null before. */
+  backlog(): RetryBacklog | null {
+    if (this.#backlog === null) return null;
+    const { rows, oldestAgeSeconds, oldestOverdueSeconds } = this.#backlog;
+    const since = (this.#parts.clock.monotonic() - this.#countedAt) / 1_000;
+    const older = (seconds: number) => (seconds === 0 ? 0 : seconds + since);
+    return { rows, oldestAgeSeconds: older(oldestAgeSeconds), oldestOverdueSeconds: older(oldestOverdueSeconds) };
+  }
+
   async #count(): Promise<void> {
     const now = this.#parts.clock.monotonic();
     if (now - this.#countedAt < COUNT_EVERY_MS) return;
     this.#countedAt = now;
-    const count = await this.#parts.retries.count(RETRIES_MAX);
-    this.#parts.metrics.retriesWaiting.set(count);
-    this.waiting = count;
-    this.full = count >= RETRIES_MAX;
+    this.#backlog = await this.#parts.retries.backlog(RETRIES_MAX);
+    this.waiting = this.#backlog.rows;
+    this.full = this.waiting >= RETRIES_MAX;
   }
 
   #begin(entry: TakenEntry): void {

@@ -13,6 +13,8 @@ export interface TeamSettingsParts<Schema extends z.ZodObject> {
   readonly check: (team: string, settings: z.output<Schema>) => Promise<readonly ProblemItem[]>;
   /** Called when a team's settings are usable from now on. */
   readonly onApplied: (team: string) => void;
+  /** Called when settings that had been applied cannot be opened or read any more. @param places JSON pointers. */
+  readonly onUnreadable: (team: string, places: readonly string[]) => void;
 }
 
 /** Teams whose opened settings are kept in memory: at 10 KB each, about 10 MB. */
@@ -66,7 +68,11 @@ export class TeamSettings<Schema extends z.ZodObject> {
     // Replaced between the two reads: the newer version is read instead.
     if (content === null) return await this.of(team);
     const parsed = await this.#parse(content);
-    if (parsed.kind !== "valid") return null;
+    if (parsed.kind !== "valid") {
+      const places = parsed.problems.map(({ path }) => path);
+      this.#parts.onUnreadable(team, places);
+      return null;
+    }
     this.#remember(team, head.version, parsed.settings);
     return parsed.settings;
   }

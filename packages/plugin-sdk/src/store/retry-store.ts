@@ -46,6 +46,15 @@ export interface PutOff {
   readonly uncount?: boolean;
 }
 
+/** What waits in the due-time table. */
+export interface RetryBacklog {
+  readonly rows: number;
+  /** Since the oldest was stored; 0 with none. */
+  readonly oldestAgeSeconds: number;
+  /** Since the one that was due first was due, if it still waits; 0 with none. */
+  readonly oldestOverdueSeconds: number;
+}
+
 /** Failed attempts remembered per entry: the newest, after the first. */
 const HISTORY_ENTRIES_MAX = 20;
 
@@ -217,13 +226,17 @@ export class RetryStore {
     return rowCount ?? 0;
   }
 
-  /** How many entries there are, counted up to `limit`. */
-  async count(limit: number): Promise<number> {
-    const { rows } = await this.#pool.query<{ count: string }>(
-      "SELECT count(*) FROM (SELECT FROM retries LIMIT $1) AS waiting",
+  /** How many entries there are and how old, counted up to `limit`. */
+  async backlog(limit: number): Promise<RetryBacklog> {
+    const { rows } = await this.#pool.query<{ count: string; age: number | null; overdue: number | null }>(
+      `SELECT count(*), extract(epoch FROM now() - min(stored_at))::float8 AS age,
+         extract(epoch FROM now() - min(due_at))::float8 AS overdue
+       FROM (SELECT stored_at, due_at FROM retries LIMIT $1) AS waiting`,
       [limit],
     );
-    return Number(rows[0]?.count ?? 0);
+    const { count = "0", age = null, overdue = null } = rows[0] ?? {};
+    const seconds = (value: number | null) => Math.max(0, value ?? 0);
+    return { rows: Number(count), oldestAgeSeconds: seconds(age), oldestOverdueSeconds: seconds(overdue) };
   }
 }
 

@@ -229,9 +229,9 @@ describe("a record that is no event", () => {
 
 test("the metrics tell deliveries by outcome, attempts, identity hits and dead letters", async () => {
   const text = await (await fetch(`${plugin.url}/metrics`)).text();
-  expect(text).toMatch(/plugin_deliveries_total\{outcome="delivered",service="probe"\} [1-9]/);
-  expect(text).toMatch(/plugin_identity_hits_total\{service="probe"\} [1-9]/);
-  expect(text).toMatch(/plugin_dead_letters_total\{reason="rejected",service="probe"\} 1/);
+  expect(text).toMatch(/plugin_deliveries_total\{outcome="delivered",plugin="probe"\} [1-9]/);
+  expect(text).toMatch(/plugin_identity_hits_total\{plugin="probe"\} [1-9]/);
+  expect(text).toMatch(/plugin_dead_letters_total\{reason="rejected",plugin="probe"\} 1/);
   expect(text).toMatch(/plugin_attempt_duration_seconds_count/);
   expect(text).toMatch(/plugin_lag_records\{partition="0"/);
 });

@@ -29,7 +29,7 @@ const received = {
 describe("OutcomePublisher", () => {
   test("a flush waits for what was reported before it, not for what others report meanwhile", async () => {
     let sent = 0;
-    const registry = createRegistry("test", { defaultMetrics: false });
+    const registry = createRegistry({ defaultMetrics: false });
     const publisher: OutcomePublisher = new OutcomePublisher({
       plugin: "p",
       topic: "deliveries",

@@ -152,7 +152,7 @@ describe("RetryLoop", () => {
         throw new Error("a decided delivery is not attempted");
       },
       report: () => {},
-      metrics: createSdkMetrics(createRegistry("test", { defaultMetrics: false })),
+      metrics: createSdkMetrics(createRegistry({ defaultMetrics: false })),
       clock: systemClock,
       logger: createLogger("test", "silent"),
       leaseMs: LEASE_MS,
@@ -167,6 +167,6 @@ describe("RetryLoop", () => {
       await loop.stop();
     }
     expect(settledAtWrite).toEqual([[], []]);
-    expect(await retries.count(10)).toBe(0);
+    expect(await retries.backlog(10)).toEqual({ rows: 0, oldestAgeSeconds: 0, oldestOverdueSeconds: 0 });
   });
 });
