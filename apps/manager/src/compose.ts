@@ -1,3 +1,4 @@
+import { deadLetterTopic } from "@plugboard/contract";
 import { createKafkaClient } from "@plugboard/kafka";
 import { compileFilter, createRoutingTable } from "@plugboard/routing-table";
 import {
@@ -15,6 +16,7 @@ import { JoseTokens } from "./adapters/jose-tokens.ts";
 import { KafkaTopicStore } from "./adapters/kafka-topic-store.ts";
 import { CHANNEL } from "./adapters/notifications.ts";
 import { PluginHttpClient } from "./adapters/plugin-http-client.ts";
+import { registerPluginMetrics } from "./adapters/plugin-metrics.ts";
 import { PostgresListener } from "./adapters/postgres-listener.ts";
 import { createDatabase, type Database, isDatabaseOutage } from "./adapters/prisma-database.ts";
 import { PrismaInitializeQueue } from "./adapters/prisma-initialize-queue.ts";
@@ -30,13 +32,12 @@ import { decideSync, TableRouteLookup } from "./adapters/table-route-lookup.ts";
 import { ActionGateway } from "./domain/action-gateway.ts";
 import { PluginService } from "./domain/plugin-service.ts";
 import type { FilterCheck } from "./domain/ports.ts";
+import { RouteTrial } from "./domain/route-trial.ts";
+import { RoutingTableService } from "./domain/routing-table-service.ts";
 import { SyncPath } from "./domain/sync-path.ts";
 import { TeamService } from "./domain/team-service.ts";
 import { createApp } from "./http/app.ts";
-import { gatewayRoutes } from "./http/gateway-routes.ts";
-import { platformRoutes } from "./http/platform-routes.ts";
-import { pluginRoutes } from "./http/plugin-routes.ts";
-import { teamRoutes } from "./http/team-routes.ts";
+import { routeTable } from "./http/route-table.ts";
 import { historyPruner, SharedTopics, topicRemover } from "./pipeline/housekeeping.ts";
 import { Initializer } from "./pipeline/initializer.ts";
 import { Reconciler } from "./pipeline/reconciler.ts";
@@ -76,7 +77,7 @@ export function composeManager(
     readonly actionDeadlineMs?: number;
   },
 ): Manager {
-  const { logger, clock = systemClock, registry = createRegistry("manager") } = options;
+  const { logger, clock = systemClock, registry = createRegistry() } = options;
   const ground: Ground = { settings, logger, clock, registry, actionDeadlineMs: options.actionDeadlineMs };
   const adapters = composeAdapters(ground);
   const pipeline = composePipeline(ground, adapters);
@@ -122,6 +123,8 @@ function composeAdapters({ settings, logger, clock, registry }: Ground) {
     routing: () => routing.backlog(),
     initialize: () => initializes.backlog(),
   });
+  const leases = new RedisLeaseStore(redis, namespace);
+  registerPluginMetrics(registry, background, leases);
   const readerRedis = createRedis(settings.REDIS_URL, logger);
   const table = createRoutingTable({
     redis: readerRedis,
@@ -140,7 +143,7 @@ function composeAdapters({ settings, logger, clock, registry }: Ground) {
     metrics,
     table: new RedisRoutingTable(redis, namespace),
     routes: new TableRouteLookup(table, readerRedis),
-    leases: new RedisLeaseStore(redis, namespace),
+    leases,
     calls: new PluginHttpClient({ signingKey: settings.PLUGBOARD_SIGNING_KEY, clock, metrics }),
     topics: new KafkaTopicStore(createKafkaClient("plugboard-manager", settings, logger), {
       prefix: settings.PLUGIN_TOPIC_PREFIX,
@@ -197,15 +200,23 @@ function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): 
   const onSettings = () => pipeline.initializer.wake();
   const teamService = new TeamService({ teams, sealer: adapters.sealer, publication, checkFilter, onSettings });
   const app = createApp({
-    routes: [
-      ...pluginRoutes({ service: pluginService, plugins, teams }),
-      ...teamRoutes({ teams: teamService, plugins: pluginService }),
-      ...gatewayRoutes({
+    routes: routeTable({
+      registry: { service: pluginService, plugins, teams },
+      teams: { teams: teamService, plugins: pluginService },
+      trial: { teams: teamService, trial: composeTrial(settings, adapters) },
+      gateway: {
         actions: new ActionGateway({ teams, calls, deadlineMs: ground.actionDeadlineMs }),
-        syncPath: new SyncPath({ routes, decide: decideSync, calls, clock }),
-      }),
-      ...platformRoutes({ routing: answers, tokens }),
-    ],
+        syncPath: new SyncPath({ routes, decide: decideSync, calls, clock, flatSource: settings.EVENT_SOURCE }),
+      },
+      platform: { routing: answers, tokens },
+      routingTable: {
+        routingTable: new RoutingTableService({
+          store: answers,
+          table: adapters.table,
+          rebuild: () => pipeline.reconciler.rebuild({ force: true }),
+        }),
+      },
+    }),
     tokens,
     metrics,
     registry,
@@ -215,6 +226,17 @@ function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): 
     trustedProxies: settings.TRUSTED_PROXIES,
   });
   return new HttpServer(app, settings.PORT);
+}
+
+function composeTrial(settings: ManagerSettings, { answers, table, topics }: Adapters): RouteTrial {
+  return new RouteTrial({
+    routing: answers,
+    table,
+    topics,
+    checkFilter,
+    deadLetters: deadLetterTopic(settings.RESPONSES_TOPIC),
+    flatSource: settings.EVENT_SOURCE,
+  });
 }
 
 const checkFilter: FilterCheck = (expression) => {

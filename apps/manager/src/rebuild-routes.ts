@@ -22,7 +22,7 @@ const reconciler = new Reconciler({
   table: new RedisRoutingTable(redis, settings.PLUGBOARD_NAMESPACE),
   onRebuilt: () => {},
   clock: systemClock,
-  metrics: createManagerMetrics(createRegistry("routes:rebuild", { defaultMetrics: false }), {
+  metrics: createManagerMetrics(createRegistry({ defaultMetrics: false }), {
     routing: none,
     initialize: none,
   }),

@@ -16,9 +16,11 @@ export const managerSettings = {
   PORT: setting(env.port().default(4000), "Port of the HTTP API."),
   ...storeSettings,
   ...kafkaSettings,
+  RESPONSES_TOPIC: namingSettings.RESPONSES_TOPIC,
   PLUGIN_TOPIC_PREFIX: namingSettings.PLUGIN_TOPIC_PREFIX,
   DELIVERIES_TOPIC: namingSettings.DELIVERIES_TOPIC,
   CORE_COMMANDS_TOPIC: namingSettings.CORE_COMMANDS_TOPIC,
+  EVENT_SOURCE: setting(env.text().default("core"), "Source of flat events that name none; as the routers have it."),
   PLUGBOARD_ADMIN_TOKEN: setting(
     env.token().min(16, "must have at least 16 characters"),
     "The admin's bearer token, which mints all others; at least 16 characters.",

@@ -6,7 +6,9 @@ import { Redis } from "ioredis";
 import { Client } from "pg";
 import { applyMigrations } from "../src/adapters/migration-runner.ts";
 import { composeManager, type Manager } from "../src/compose.ts";
+import type { OpenApiDocument } from "../src/http/openapi-document.ts";
 import { managerSettings } from "../src/settings.ts";
+import { AnswerCheck } from "./answer-check.ts";
 
 export const ADMIN_TOKEN = "admin-token-of-the-tests";
 export const SIGNING_KEY = "signing-key-of-the-tests-32-bytes";
@@ -23,6 +25,8 @@ interface Answer {
 export interface TestManager {
   readonly manager: Manager;
   readonly url: string;
+  /** As fetch, relative to the manager. @throws when the answer is not one that /openapi.json describes. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
   call(method: string, path: string, body?: unknown, token?: string | null): Promise<Answer>;
   mint(role: string, subject: string): Promise<string>;
   stop(): Promise<void>;
@@ -36,7 +40,8 @@ export interface TestGround {
   /** Looks into the database. */
   // biome-ignore lint/suspicious/noExplicitAny: rows of every shape.
   query(sql: string, values?: unknown[]): Promise<any[]>;
-  start(environment?: Record<string, string>): Promise<TestManager>;
+  /** @param actionDeadlineMs how long a plugin may take for an action; short, for some of the tests' plugins never answer. */
+  start(environment?: Record<string, string>, actionDeadlineMs?: number): Promise<TestManager>;
   /** Stops every manager started here and drops the database. */
   clear(): Promise<void>;
 }
@@ -75,8 +80,8 @@ export async function createGround(): Promise<TestGround> {
         await client.end();
       }
     },
-    async start(environment = {}) {
-      const manager = await startManager({ ...base, ...environment });
+    async start(environment = {}, actionDeadlineMs = 1_500) {
+      const manager = await startManager({ ...base, ...environment }, actionDeadlineMs);
       started.push(manager);
       return manager;
     },
@@ -87,16 +92,27 @@ export async function createGround(): Promise<TestGround> {
   };
 }
 
-async function startManager(environment: Record<string, string>): Promise<TestManager> {
+async function startManager(environment: Record<string, string>, actionDeadlineMs: number): Promise<TestManager> {
   const settings = loadSettings("manager", managerSettings, environment);
   const logger = createLogger("manager", settings.LOG_LEVEL);
-  const registry = createRegistry("manager", { defaultMetrics: false });
-  const manager = composeManager(settings, { logger, registry, actionDeadlineMs: 1_500 });
+  const registry = createRegistry({ defaultMetrics: false });
+  const manager = composeManager(settings, { logger, registry, actionDeadlineMs });
   const lifecycle = new Lifecycle(manager.components, { logger });
   await lifecycle.start();
   const url = `http://127.0.0.1:${manager.server.port}`;
+  const check = new AnswerCheck((await (await fetch(`${url}/openapi.json`)).json()) as OpenApiDocument);
+  // Every answer that a test gets goes through here, so every one is held against the document.
+  const checkedFetch: TestManager["fetch"] = async (path, init = {}) => {
+    const response = await fetch(`${url}${path}`, init);
+    const { status, headers } = response;
+    const method = init.method ?? "GET";
+    const problems = check.problemsOf(method, path, { status, headers, text: await response.clone().text() });
+    if (problems.length > 0)
+      throw new Error(`${method} ${path} → ${status} is not as /openapi.json says:\n${problems.join("\n")}`);
+    return response;
+  };
   const call: TestManager["call"] = async (method, path, body, token = ADMIN_TOKEN) => {
-    const response = await fetch(`${url}${path}`, {
+    const response = await checkedFetch(path, {
       method,
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
@@ -111,6 +127,7 @@ async function startManager(environment: Record<string, string>): Promise<TestMa
   return {
     manager,
     url,
+    fetch: checkedFetch,
     call,
     mint: async (role, subject) => (await call("POST", "/v1/tokens", { role, subject })).body.token,
     stop: () => lifecycle.stop(),

@@ -49,6 +49,8 @@ export class PrismaTeamStore implements TeamStore {
 
   async setQuota(team: string, quota: Quota | null): Promise<void> {
     await this.#database.$transaction(async (transaction) => {
+      // Lifting the limit of a team that nothing is known of would only leave an empty row of it.
+      if (quota === null && (await transaction.team.count({ where: { id: team } })) === 0) return;
       await lockTeam(transaction, team);
       const updated = await transaction.team.update({
         where: { id: team },
@@ -82,6 +84,8 @@ export async function changeTeamPlugin(
   plugin: string,
   decide: (sight: TeamPluginSight) => TeamPluginDecision | null,
 ): Promise<TeamPluginPair | null> {
+  // Asked first, for locking a team that nothing is known of leaves a row of it. Plugins never go away again.
+  if ((await transaction.plugin.count({ where: { id: plugin } })) === 0) return null;
   const teamRow = await lockTeam(transaction, team);
   await transaction.$queryRaw`SELECT id FROM plugins WHERE id = ${plugin} FOR SHARE`;
   const pluginRow = await transaction.plugin.findUnique({ where: { id: plugin } });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { CHANGES_KEPT_MAX, routingKeys } from "@plugboard/contract";
 import type { Redis } from "ioredis";
 import type { PublishResult, RoutingTableWriter, TableState } from "../domain/ports.ts";
-import type { VersionedEntry } from "../domain/routing-entries.ts";
+import type { RoutingKey, VersionedEntry } from "../domain/routing-entries.ts";
 import { BEGIN_REBUILD, FINISH_REBUILD, PUBLISH, WRITE_PAGE } from "./routing-table-scripts.ts";
 
 /** How long a rebuild may be silent before Redis forgets its token, seconds. */
@@ -27,6 +27,12 @@ export class RedisRoutingTable implements RoutingTableWriter {
   async found(): Promise<{ epoch: string | null; seq: number }> {
     const [epoch, seq] = await this.#redis.mget(this.#keys.epoch, this.#keys.seq);
     return { epoch: epoch ?? null, seq: Number(seq ?? -1) };
+  }
+
+  async versions(keys: readonly RoutingKey[]): Promise<{ epoch: string | null; versions: readonly (number | null)[] }> {
+    const [epoch, ...entries] = await this.#redis.mget(this.#keys.epoch, ...keys.map(this.#keys.ofChange));
+    const versions = entries.map((json) => (json === null ? null : Number((JSON.parse(json) as { v: unknown }).v)));
+    return { epoch: epoch ?? null, versions };
   }
 
   async publish(expected: TableState, changes: readonly VersionedEntry[]): Promise<PublishResult> {

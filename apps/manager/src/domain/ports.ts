@@ -182,6 +182,10 @@ export interface RoutingStore {
 /** The routing table in Redis. Every method rejects within its deadline when Redis does not answer. */
 export interface RoutingTableWriter {
   found(): Promise<{ readonly epoch: string | null; readonly seq: number }>;
+  /** The versions of entries, null where there is none, as of one moment; without an epoch the table is not complete. */
+  versions(
+    keys: readonly RoutingKey[],
+  ): Promise<{ readonly epoch: string | null; readonly versions: readonly (number | null)[] }>;
   publish(expected: TableState, changes: readonly VersionedEntry[]): Promise<PublishResult>;
   rebuild(
     epoch: string,

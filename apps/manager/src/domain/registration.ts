@@ -42,6 +42,11 @@ export function registrationProblems(id: string, body: RegistrationBody): Proble
   }
   if (body.url.length > URL_LENGTH_MAX)
     problems.push({ path: "/url", message: `must have at most ${URL_LENGTH_MAX} characters` });
+  else if (compileSchema({ type: "string", format: "uri" }).problems(body.url).length > 0)
+    problems.push({
+      path: "/url",
+      message: "must be a URI by RFC 3986: anything but ASCII percent-encoded, and in a host as punycode (xn--…)",
+    });
   const { username, password } = new URL(body.url);
   // Paths are appended to it as it stands, so an empty query or fragment would swallow them.
   if (username !== "" || password !== "" || /[\s?#]/.test(body.url))

@@ -6,7 +6,7 @@ import { ANY_KEY, type SecretPlace } from "./secret-places.ts";
  * Settings whose secrets are sealed. Values are never changed in place: each function answers a new object.
  *
  * A secret that a PUT leaves out keeps its value, as long as the object it stands in is still there. Inside arrays there
- * is no telling which item is which, so secrets there are sent anew each time.
+ * is no telling which item is which, so secrets there are sent anew each time. One that a PUT says is null goes.
  */
 interface SealedValue {
   readonly [SEALED_FIELD]: string;
@@ -66,6 +66,14 @@ export function withoutSecrets(value: unknown): unknown {
   );
 }
 
+/** The value without the secrets that `given` says are null. */
+export function withoutNullSecrets(value: JsonObject, given: JsonObject, places: readonly SecretPlace[]): JsonObject {
+  let result: unknown = value;
+  for (const path of secretPaths(given, places))
+    if (valueAt(given, path) === null && typeof path.at(-1) === "string") result = without(result, path);
+  return result as JsonObject;
+}
+
 /**
  * What may be shown of stored settings: nothing sealed, and nothing that stands in clear where the schema has a secret by
  * now, for it was none when it was stored.
@@ -116,6 +124,17 @@ function withValue(value: unknown, [first, ...rest]: Path, replacement: unknown)
     return value.map((item, index) => (index === first ? withValue(item, rest, replacement) : item));
   const object = isObject(value) ? value : {};
   return { ...object, [first]: withValue(object[String(first)], rest, replacement) };
+}
+
+function without(value: unknown, [first, ...rest]: Path): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => (index === first ? without(item, rest) : item));
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, child]): [string, unknown][] => {
+      if (key !== first) return [[key, child]];
+      return rest.length === 0 ? [] : [[key, without(child, rest)]];
+    }),
+  );
 }
 
 function isPrefix(shorter: Path, longer: Path): boolean {

@@ -17,8 +17,7 @@ export function unstorable(value: unknown, path = "", depth = 0): ProblemItem[] 
   const problems: ProblemItem[] = [];
   for (const [key, child] of Object.entries(value)) {
     const at = `${path}/${escapePointer(key)}`;
-    if (key === "__proto__" || key === SEALED_FIELD)
-      problems.push({ path: at, message: `"${key}" is a reserved name` });
+    if (key === "__proto__" || key === SEALED_FIELD) problems.push(reserved(key, at));
     problems.push(...textProblems(key, at), ...unstorable(child, at, depth + 1));
     if (problems.length >= PROBLEMS_MAX) break;
   }
@@ -39,6 +38,20 @@ export function isDeeperThan(levels: number, value: unknown): boolean {
   return false;
 }
 
+/**
+ * Where a body has a key named `__proto__`. Schemas drop it without a word, and what is dropped cannot be told later. The
+ * value must not be deeper than a stack: see {@link isDeeperThan}.
+ */
+export function prototypeKeys(value: unknown, path = ""): ProblemItem[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value)
+    .flatMap(([key, child]) => {
+      const at = `${path}/${escapePointer(key)}`;
+      return key === "__proto__" ? [reserved(key, at)] : prototypeKeys(child, at);
+    })
+    .slice(0, PROBLEMS_MAX);
+}
+
 /** Values that are the same as JSON give the same text, whatever the order of their keys. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) =>
@@ -56,6 +69,10 @@ export function storableText(text: string, length: number): string {
 /** A key as part of a JSON pointer. */
 export function escapePointer(key: string): string {
   return key.toWellFormed().replaceAll("\u0000", "").replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+function reserved(key: string, path: string): ProblemItem {
+  return { path, message: `"${key}" is a reserved name` };
 }
 
 function textProblems(text: string, path: string): ProblemItem[] {

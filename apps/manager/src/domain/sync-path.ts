@@ -18,8 +18,6 @@ export type ProcessBody = z.output<typeof processRequestSchema>;
 
 /** How long the routes may take to be found, milliseconds; the core is waiting with a person behind it. */
 const LOOKUP_MS_MAX = 2_000;
-/** Source of events that name none; the core's own events carry theirs. */
-const SOURCE_USUAL = "core";
 
 /**
  * The sync path: asks a team's sync plugins about a response before the core stores it, all at once and each within its
@@ -35,19 +33,28 @@ export class SyncPath {
   readonly #decide: DecideSync;
   readonly #calls: PluginCalls;
   readonly #clock: Clock;
+  readonly #flatSource: string;
 
-  constructor(dependencies: { routes: RouteLookup; decide: DecideSync; calls: PluginCalls; clock: Clock }) {
+  /** @param dependencies.flatSource `source` of events that name none; the core's own events carry theirs. */
+  constructor(dependencies: {
+    routes: RouteLookup;
+    decide: DecideSync;
+    calls: PluginCalls;
+    clock: Clock;
+    flatSource: string;
+  }) {
     this.#routes = dependencies.routes;
     this.#decide = dependencies.decide;
     this.#calls = dependencies.calls;
     this.#clock = dependencies.clock;
+    this.#flatSource = dependencies.flatSource;
   }
 
   /** @param signal aborted when the core no longer waits. */
   async process(body: ProcessBody, signal: AbortSignal): Promise<ProcessResponse> {
     const routes = await this.#lookUp(body.team_id, signal);
     if (routes === null) return { accepted: true, results: [] };
-    const event = attributesOfFlat(body, SOURCE_USUAL);
+    const event = attributesOfFlat(body, this.#flatSource);
     const asked = await Promise.all(
       routes.team.plugins.map(async (route) => {
         const result = await this.#ask(route, routes.plugins.get(route.id), event, body, signal);

@@ -15,7 +15,7 @@ import type {
 } from "./ports.ts";
 import type { JsonObject, PluginRecord, TeamPluginRecord } from "./records.ts";
 import { teamKey } from "./routing-entries.ts";
-import { keepSecrets, keptPlaceholder, replaceSecrets, schemaWithKept } from "./sealed-settings.ts";
+import { keepSecrets, keptPlaceholder, replaceSecrets, schemaWithKept, withoutNullSecrets } from "./sealed-settings.ts";
 import { type SecretPlace, secretPlaces } from "./secret-places.ts";
 import { settingsGiven, withoutSettings } from "./settings-state.ts";
 import { unstorable } from "./storable-json.ts";
@@ -75,14 +75,13 @@ export class TeamService {
   #refuseFilter(filter: string | null): void {
     const problem = filter === null ? null : this.#checkFilter(filter);
     if (problem === null) return;
-    const place = `line ${problem.line}, column ${problem.column}`;
-    const problems = [{ path: "/filter", message: `${problem.message} (${place})` }];
-    throw new Failure("invalid-filter", `the filter is wrong at ${place}`, { problems });
+    const problems = [filterProblemItem(problem)];
+    throw new Failure("invalid-filter", `the filter is wrong at ${placeOf(problem)}`, { problems });
   }
 
   /**
    * Stores a team's settings and leaves them to be sent to the plugin. Secrets are sealed before anything is stored; one
-   * that is left out keeps its value.
+   * that is left out keeps its value; one that is null goes, unless null is a value that its schema takes.
    */
   async configure(team: string, plugin: string, body: JsonObject): Promise<TeamPluginPair> {
     const known = await this.#teams.find(team, plugin);
@@ -100,11 +99,12 @@ export class TeamService {
       if (!sameSchema(sight.plugin, known.plugin))
         throw new Failure("conflict", "the plugin registered anew while the settings were checked");
       // Again under the lock: another PUT may have replaced the secrets that this one leaves out.
-      const keeps = this.#refuseSettings(body, sight, places);
+      const { keep, clear } = this.#refuseSettings(body, sight, places);
+      const whole = keep ? keepSecrets(sealed, sight.row.settings, places) : sealed;
       const row: TeamPluginRecord = {
         ...sight.row,
         ...settingsGiven({ ...sight.row }),
-        settings: keeps ? keepSecrets(sealed, sight.row.settings, places) : sealed,
+        settings: clear ? withoutNullSecrets(whole, body, places) : whole,
         settingsVersion: sight.row.settingsVersion + 1,
       };
       return { row, initialize: true };
@@ -116,17 +116,29 @@ export class TeamService {
 
   /**
    * @returns whether secrets that are left out are kept: not when the settings fit only without them, as when the team
-   * changes from one way of signing in to another.
+   * changes from one way of signing in to another. And whether those that are null are deleted: when they fit only then.
    */
-  #refuseSettings(body: JsonObject, { plugin, row }: TeamPluginPair, places: readonly SecretPlace[]): boolean {
+  #refuseSettings(
+    body: JsonObject,
+    { plugin, row }: TeamPluginPair,
+    places: readonly SecretPlace[],
+  ): { keep: boolean; clear: boolean } {
     const placeholder = keptPlaceholder(this.#nonce);
-    const whole = keepSecrets(body, row?.settings ?? null, places, () => placeholder);
-    const schema = whole === body ? plugin.settingsSchema : schemaWithKept(plugin.settingsSchema, this.#nonce);
+    const kept = keepSecrets(body, row?.settings ?? null, places, () => placeholder);
+    const schema = kept === body ? plugin.settingsSchema : schemaWithKept(plugin.settingsSchema, this.#nonce);
     const unfit = unstorable(body);
-    const problems: ProblemItem[] = [...unfit, ...compileSchema(schema).problems(whole)];
-    if (problems.length === 0) return true;
-    if (unfit.length === 0 && compileSchema(plugin.settingsSchema).problems(body).length === 0) return false;
-    throw new Failure("invalid-settings", `body: ${problems.length} problem(s)`, { problems });
+    let told: ProblemItem[] = [];
+    for (const clear of [false, true])
+      for (const keep of [true, false]) {
+        const whole = keep ? kept : body;
+        const problems = compileSchema(keep ? schema : plugin.settingsSchema).problems(
+          clear ? withoutNullSecrets(whole, body, places) : whole,
+        );
+        if (problems.length === 0 && unfit.length === 0) return { keep, clear };
+        // Those of what is most likely meant: what is left out is kept, and what is null goes.
+        if (keep) told = [...unfit, ...problems];
+      }
+    throw new Failure("invalid-settings", `body: ${told.length} problem(s)`, { problems: told });
   }
 
   async setQuota(team: string, quota: Quota | null): Promise<"current" | "pending"> {
@@ -157,14 +169,39 @@ function enablement(team: string, body: EnablementBody, sight: TeamPluginSight):
     mode: body.mode ?? before.mode,
     onFailure: body.onFailure ?? before.onFailure,
   };
-  if (row.mode !== "async" && plugin.syncDeadlineMs === null && body.mode !== undefined) {
-    const problems = [{ path: "/mode", message: `plugin ${plugin.id} does not answer inside the submit: use "async"` }];
-    throw new Failure("invalid-input", "body: 1 problem(s)", { problems });
-  }
+  const problems = modeProblems(body.mode, plugin);
+  if (problems.length > 0) throw new Failure("invalid-input", "body: 1 problem(s)", { problems });
   return { row, initialize: false };
 }
 
-function newRow(teamId: string, plugin: PluginRecord): TeamPluginRecord {
+/** A PUT of an enablement that is not made. */
+export type EnablementDraft = z.output<ReturnType<typeof enablementSchema.partial>>;
+
+/** Why a PUT of an enablement would be refused for what it says: all at once, for a draft that is not put. */
+export function draftProblems(draft: EnablementDraft, plugin: PluginRecord, checkFilter: FilterCheck): ProblemItem[] {
+  const wrong = typeof draft.filter === "string" ? checkFilter(draft.filter) : null;
+  return [
+    ...unstorable(draft),
+    ...(wrong === null ? [] : [filterProblemItem(wrong)]),
+    ...modeProblems(draft.mode, plugin),
+  ];
+}
+
+type WrongFilter = NonNullable<ReturnType<FilterCheck>>;
+
+const placeOf = ({ line, column }: WrongFilter) => `line ${line}, column ${column}`;
+
+function filterProblemItem(problem: WrongFilter): ProblemItem {
+  return { path: "/filter", message: `${problem.message} (${placeOf(problem)})` };
+}
+
+function modeProblems(mode: EnablementBody["mode"], plugin: PluginRecord): ProblemItem[] {
+  if (mode === undefined || mode === "async" || plugin.syncDeadlineMs !== null) return [];
+  return [{ path: "/mode", message: `plugin ${plugin.id} does not answer inside the submit: use "async"` }];
+}
+
+/** What is stored of a team and a plugin before the team has decided anything. */
+export function newRow(teamId: string, plugin: PluginRecord): TeamPluginRecord {
   return {
     teamId,
     pluginId: plugin.id,

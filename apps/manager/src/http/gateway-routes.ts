@@ -7,6 +7,10 @@ import { type Route, route } from "./route.ts";
 import { actionParams, noParams, noQuery } from "./route-inputs.ts";
 
 const ACTION_BYTES_MAX = 256 * 1024;
+const actionInput = z
+  .record(z.string(), z.unknown())
+  .default({})
+  .meta({ description: "The action's input; an empty object unless sent.", examples: [{ phone: "+254700000000" }] });
 
 /** Routes that pass on to plugins: a team's actions, and the core's submits. */
 export function gatewayRoutes(use: { actions: ActionGateway; syncPath: SyncPath }): Route[] {
@@ -14,11 +18,25 @@ export function gatewayRoutes(use: { actions: ActionGateway; syncPath: SyncPath 
     route({
       method: "post",
       path: "/v1/teams/{team}/plugins/{plugin}/actions/{name}",
-      summary: "Run an action of an enabled plugin; the body is its input",
+      operationId: "runAction",
+      tag: "gateway",
+      summary: "Run an action of an enabled plugin",
+      description:
+        "The body is the action's input and must fit its schema. It is passed to the plugin, signed, and the plugin's answer is passed back. Nothing is repeated: an action whose answer was lost may have had its effect.",
+      failures: [
+        "not-found",
+        "deregistered",
+        "not-enabled",
+        "not-configured",
+        "invalid-action-input",
+        "plugin-failed",
+        "plugin-down",
+        "plugin-late",
+      ],
       roles: ["team"],
       params: actionParams,
       query: noQuery,
-      body: z.record(z.string(), z.unknown()).default({}),
+      body: actionInput,
       bodyBytesMax: ACTION_BYTES_MAX,
       answers: { 200: actionResponseSchema },
       async handle({ path, body }) {
@@ -28,7 +46,11 @@ export function gatewayRoutes(use: { actions: ActionGateway; syncPath: SyncPath 
     route({
       method: "post",
       path: "/v1/process",
+      operationId: "processSubmission",
+      tag: "gateway",
       summary: "Ask a team's sync plugins about a response before it is stored",
+      description:
+        "Every plugin that the team has set to sync or both is asked at once, each within its own deadline. Results are to be shown with the submission; one that is not accepted is not to be stored.",
       roles: ["core"],
       params: noParams,
       query: noQuery,

@@ -21,7 +21,10 @@ export function platformRoutes(use: { routing: RoutingStore; tokens: Tokens }): 
     route({
       method: "post",
       path: "/internal/routes",
-      summary: "Routing entries from Postgres; a plugin gets its own only",
+      operationId: "readRoutes",
+      tag: "platform",
+      summary: "Routing entries, as Postgres has them",
+      description: "For routers and plugins that cannot read the routing table in Redis. A plugin gets its own only.",
       roles: ["router", "plugin"],
       params: noParams,
       query: noQuery,
@@ -37,7 +40,11 @@ export function platformRoutes(use: { routing: RoutingStore; tokens: Tokens }): 
     route({
       method: "post",
       path: "/v1/tokens",
+      operationId: "makeToken",
+      tag: "platform",
       summary: "Make a credential",
+      description:
+        "A token opens what its role and subject allow, until it expires. It cannot be taken back; a new signing key invalidates all of them. Whoever holds a plugin's token may register its url, and the manager calls that url: give plugin tokens only to those who may name addresses in the manager's network.",
       roles: [],
       params: noParams,
       query: noQuery,

@@ -4,13 +4,13 @@ import {
   pluginPatchSchema,
   pluginSettingsPageSchema,
   pluginViewSchema,
-  registrationResponseSchema,
   registrationSchema,
 } from "@plugboard/contract";
 import { z } from "zod";
 import type { PluginService } from "../domain/plugin-service.ts";
 import type { PluginStore, TeamStore } from "../domain/ports.ts";
 import type { PluginRecord } from "../domain/records.ts";
+import { deregistration, goodbye, pluginPage, routedPlugin, routedRegistration } from "./answers.ts";
 import { type Route, route } from "./route.ts";
 import { instanceParams, noParams, noQuery, page, pageQuery, pluginParams } from "./route-inputs.ts";
 import { pluginView } from "./views.ts";
@@ -44,11 +44,14 @@ function viewRoutes(use: Use): Route[] {
     route({
       method: "get",
       path: "/v1/plugins",
-      summary: "Plugins, all fields; a plugin sees itself only",
+      operationId: "listPlugins",
+      tag: "plugins",
+      summary: "The plugins, with all their fields",
+      description: "By id, a page at a time; deregistered ones are among them. A plugin sees itself only.",
       roles: ["plugin"],
       params: noParams,
       query: pageQuery,
-      answers: { 200: z.object({ items: z.array(pluginViewSchema), next: z.string().nullable() }) },
+      answers: { 200: pluginPage },
       async handle({ query, principal }) {
         const records =
           principal.role === "plugin"
@@ -69,7 +72,11 @@ function viewRoutes(use: Use): Route[] {
     route({
       method: "get",
       path: "/v1/plugins/{plugin}",
-      summary: "A plugin, all fields",
+      operationId: "readPlugin",
+      tag: "plugins",
+      summary: "A plugin, with all its fields",
+      description: "Its address, its live instances and how many teams use it. Teams have a view of their own.",
+      failures: ["not-found"],
       roles: ["plugin"],
       params: pluginParams,
       query: noQuery,
@@ -79,7 +86,11 @@ function viewRoutes(use: Use): Route[] {
     route({
       method: "get",
       path: "/v1/plugins/{plugin}/settings",
-      summary: "All teams' settings for the plugin, secrets sealed, by team",
+      operationId: "readPluginSettings",
+      tag: "plugins",
+      summary: "All teams' settings for the plugin",
+      description: "By team, a page at a time, secrets sealed: for a plugin that starts with an empty database.",
+      failures: ["not-found"],
       roles: ["plugin"],
       params: pluginParams,
       query: pageQuery,
@@ -110,13 +121,17 @@ function registrationRoutes(use: Use): Route[] {
     route({
       method: "put",
       path: "/v1/plugins/{plugin}",
+      operationId: "registerPlugin",
+      tag: "plugins",
       summary: "Register a plugin, or tell what has changed",
+      description:
+        "Harmless when repeated. 201 the first time. The plugin's topics are there when it answers. A changed url or publicKey waits for an admin, see pendingApproval, unless the manager is set otherwise.",
       roles: ["plugin"],
       params: pluginParams,
       query: noQuery,
       body: registrationSchema,
       bodyBytesMax: REGISTRATION_BYTES_MAX,
-      answers: { 200: registrationResponseSchema, 201: registrationResponseSchema },
+      answers: { 200: routedRegistration, 201: routedRegistration },
       async handle({ path, body, principal }) {
         const { response, created, routing } = await service.register(path.plugin, body, principal.role === "admin");
         return { status: created ? 201 : 200, body: { ...response, routing } };
@@ -125,12 +140,16 @@ function registrationRoutes(use: Use): Route[] {
     route({
       method: "patch",
       path: "/v1/plugins/{plugin}",
-      summary: "Maintenance; or, for an admin, approve or drop changes of url and key",
+      operationId: "changePlugin",
+      tag: "plugins",
+      summary: "Switch maintenance; or, for an admin, approve or drop changes of url and key",
+      description: "200 when routers know the change, 202 when it is stored and they follow.",
+      failures: ["not-found", "deregistered"],
       roles: ["plugin"],
       params: pluginParams,
       query: noQuery,
       body: pluginPatchSchema,
-      answers: { 200: pluginViewSchema, 202: pluginViewSchema },
+      answers: { 200: routedPlugin, 202: routedPlugin },
       async handle({ path, body, principal }) {
         if (body.approve !== undefined && principal.role !== "admin")
           throw new Failure("forbidden", "only an admin approves changes of url and key");
@@ -145,11 +164,16 @@ function registrationRoutes(use: Use): Route[] {
     route({
       method: "delete",
       path: "/v1/plugins/{plugin}",
-      summary: "Deregister; with deleteTopics=true its topics go, too",
+      operationId: "deregisterPlugin",
+      tag: "plugins",
+      summary: "Deregister a plugin",
+      description:
+        "It leaves the routing table; teams keep their settings, and it may register again. With deleteTopics=true its topics go, too, once no router can still write to them. 202 while something of that is still under way.",
+      failures: ["not-found"],
       roles: [],
       params: pluginParams,
       query: z.strictObject({ deleteTopics: z.enum(["true", "false"]).default("false") }),
-      answers: { 200: z.unknown(), 202: z.unknown() },
+      answers: { 200: deregistration, 202: deregistration },
       async handle({ path, query }) {
         const result = await service.deregister(path.plugin, query.deleteTopics === "true");
         const done = result.routing === "current" && result.topics === "kept";
@@ -164,7 +188,11 @@ function instanceRoutes(service: PluginService): Route[] {
     route({
       method: "put",
       path: "/v1/plugins/{plugin}/instances/{instance}",
-      summary: "Heartbeat: the instance is counted until its lease ends",
+      operationId: "renewInstance",
+      tag: "plugins",
+      summary: "Heartbeat of an instance",
+      description: "It is counted until its lease ends; renew at a third of that.",
+      failures: ["not-found", "deregistered"],
       roles: ["plugin"],
       params: instanceParams,
       query: noQuery,
@@ -177,11 +205,15 @@ function instanceRoutes(service: PluginService): Route[] {
     route({
       method: "delete",
       path: "/v1/plugins/{plugin}/instances/{instance}",
-      summary: "Goodbye: the instance is no longer counted",
+      operationId: "releaseInstance",
+      tag: "plugins",
+      summary: "Goodbye of an instance",
+      description: "It is no longer counted. Harmless when repeated.",
+      failures: ["not-found", "deregistered"],
       roles: ["plugin"],
       params: instanceParams,
       query: noQuery,
-      answers: { 200: z.object({ instance: z.string(), instances: z.int() }) },
+      answers: { 200: goodbye },
       async handle({ path }) {
         const instances = await service.release(path.plugin, path.instance);
         return { status: 200, body: { instance: path.instance, instances } };

@@ -1,5 +1,6 @@
 import { actionNameSchema, instanceIdSchema, pluginIdSchema, teamIdSchema } from "@plugboard/contract";
 import { z } from "zod";
+import type {} from "zod-openapi";
 
 /** Parameters that several routes share. */
 export const noParams = z.object({});
@@ -19,13 +20,22 @@ export const pageQuery = z.strictObject({
   after: z
     .string()
     .regex(/^[a-z0-9-]{1,64}$/, "must be the `next` of the page before")
-    .optional(),
+    .optional()
+    .describe("The `next` of the page before."),
   limit: z
     .string()
     .regex(/^[1-9]\d{0,3}$/, `must be a whole number of 1 to ${PAGE_ROWS_MAX}`)
     .transform(Number)
     .pipe(z.number().max(PAGE_ROWS_MAX, `must be at most ${PAGE_ROWS_MAX}`))
-    .default(PAGE_ROWS_USUAL),
+    .default(PAGE_ROWS_USUAL)
+    .meta({
+      description: "Rows per page.",
+      // In a query everything is text; what it says is a number.
+      override: ({ jsonSchema }) => {
+        for (const key of Object.keys(jsonSchema)) if (key !== "description") delete jsonSchema[key as "type"];
+        Object.assign(jsonSchema, { type: "integer", minimum: 1, maximum: PAGE_ROWS_MAX, default: PAGE_ROWS_USUAL });
+      },
+    }),
 });
 
 export type PageQuery = z.output<typeof pageQuery>;

@@ -1,8 +1,8 @@
 import { enablementSchema, settingsSchema, teamPluginViewSchema, teamQuotaSchema } from "@plugboard/contract";
-import { z } from "zod";
 import type { PluginService } from "../domain/plugin-service.ts";
 import type { TeamPluginPair } from "../domain/ports.ts";
 import type { TeamService } from "../domain/team-service.ts";
+import { quotaAnswer, routedTeamPlugin, teamPluginPage } from "./answers.ts";
 import { type Route, route } from "./route.ts";
 import { noQuery, page, pageQuery, teamParams, teamPluginParams } from "./route-inputs.ts";
 import { teamPluginView } from "./views.ts";
@@ -15,16 +15,18 @@ const ENABLEMENT_BYTES_MAX = 256 * 1024;
 export function teamRoutes(use: { teams: TeamService; plugins: PluginService }): Route[] {
   const { teams, plugins } = use;
   const viewOf = async (pair: TeamPluginPair) => teamPluginView(pair, await plugins.liveness([pair.plugin.id]));
-  const routed = teamPluginViewSchema.extend({ routing: z.enum(["current", "pending"]) });
   return [
     route({
       method: "get",
       path: "/v1/teams/{team}/plugins",
+      operationId: "listTeamPlugins",
+      tag: "teams",
       summary: "The plugins a team may use, and what it has decided about them",
+      description: "By id, a page at a time.",
       roles: ["team"],
       params: teamParams,
       query: pageQuery,
-      answers: { 200: z.object({ items: z.array(teamPluginViewSchema), next: z.string().nullable() }) },
+      answers: { 200: teamPluginPage },
       async handle({ path, query }) {
         const pairs = await teams.list(path.team, { after: query.after ?? null, limit: query.limit });
         const liveness = await plugins.liveness(pairs.map(({ plugin }) => plugin.id));
@@ -40,7 +42,11 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
     route({
       method: "get",
       path: "/v1/teams/{team}/plugins/{plugin}",
+      operationId: "readTeamPlugin",
+      tag: "teams",
       summary: "One plugin as the team sees it",
+      description: "Never its url, its instances or its events; and no secret.",
+      failures: ["not-found"],
       roles: ["team"],
       params: teamPluginParams,
       query: noQuery,
@@ -50,13 +56,18 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
     route({
       method: "put",
       path: "/v1/teams/{team}/plugins/{plugin}",
-      summary: "Enable, narrow or disable a plugin; 202 when routers do not know it yet",
+      operationId: "enablePlugin",
+      tag: "teams",
+      summary: "Enable, narrow or disable a plugin",
+      description:
+        "200 when routers know the change, 202 when it is stored and they follow. A filter is an expression as docs/filters-and-rules.md describes it.",
+      failures: ["not-found", "deregistered", "conflict", "invalid-filter"],
       roles: ["team"],
       params: teamPluginParams,
       query: noQuery,
       body: enablementSchema,
       bodyBytesMax: ENABLEMENT_BYTES_MAX,
-      answers: { 200: routed, 202: routed },
+      answers: { 200: routedTeamPlugin, 202: routedTeamPlugin },
       async handle({ path, body }) {
         const { pair, routing } = await teams.enable(path.team, path.plugin, body);
         return { status: routing === "current" ? 200 : 202, body: { ...(await viewOf(pair)), routing } };
@@ -65,7 +76,12 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
     route({
       method: "put",
       path: "/v1/teams/{team}/plugins/{plugin}/config",
-      summary: "Configure an enabled plugin; the plugin itself decides later: applied or refused",
+      operationId: "configurePlugin",
+      tag: "teams",
+      summary: "Configure an enabled plugin",
+      description:
+        "Settings are checked against the plugin's schema and stored; the plugin itself decides later, and `settings.state` says what: pending, then applied or refused. They replace those before, except for secrets (writeOnly): one that is left out keeps its value, and one that is null is deleted, unless its schema takes null itself or requires it.",
+      failures: ["not-found", "deregistered", "not-enabled", "conflict", "invalid-settings"],
       roles: ["team"],
       params: teamPluginParams,
       query: noQuery,
@@ -79,12 +95,15 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
     route({
       method: "put",
       path: "/v1/teams/{team}/quota",
-      summary: "Events per second of a team; null lifts the limit",
+      operationId: "limitTeam",
+      tag: "teams",
+      summary: "Limit the events per second of a team",
+      description: "null lifts the limit. 202 when routers do not know it yet.",
       roles: [],
       params: teamParams,
       query: noQuery,
       body: teamQuotaSchema,
-      answers: { 200: z.unknown(), 202: z.unknown() },
+      answers: { 200: quotaAnswer, 202: quotaAnswer },
       async handle({ path, body }) {
         const routing = await teams.setQuota(path.team, body.quota);
         return { status: routing === "current" ? 200 : 202, body: { team: path.team, quota: body.quota, routing } };

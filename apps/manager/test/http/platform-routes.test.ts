@@ -131,7 +131,7 @@ describe("tokens", () => {
 
 describe("the protocol", () => {
   const fetchRaw = (path: string, init: RequestInit) =>
-    fetch(`${manager.url}${path}`, { ...init, headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers } });
+    manager.fetch(path, { ...init, headers: { authorization: `Bearer ${ADMIN_TOKEN}`, ...init.headers } });
 
   test("a method that a path does not have is 405 and names those it has", async () => {
     const answer = await manager.call("POST", "/v1/plugins/one", {});
@@ -211,6 +211,8 @@ describe("operations", () => {
       "manager_relayed_changes_total",
       "manager_routing_rebuilds_total",
       "manager_auth_failures_total",
+      'plugboard_health_check_passing{check="postgres"} 1',
+      "plugboard_ready 1",
     ])
       expect(body).toContain(name);
     expect(body).toContain('route="/v1/teams/{team}/plugins"');
