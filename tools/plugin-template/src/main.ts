@@ -1,0 +1,4 @@
+import { runPlugin } from "@plugboard/plugin-sdk";
+import { plugin } from "./plugin.ts";
+
+await runPlugin(plugin);
