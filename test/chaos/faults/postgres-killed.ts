@@ -1,0 +1,12 @@
+import type { Fault } from "./fault.ts";
+
+export const postgresKilled: Fault = {
+  name: "postgres-killed",
+  what: "kill -9 of Postgres for 8 s",
+  touches: ["postgres"],
+  standsMs: 8_000,
+  inject: async ({ postgres }) => {
+    await postgres.kill();
+    return () => postgres.start();
+  },
+};

@@ -1,0 +1,105 @@
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectRoot } from "@plugboard/stack";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { drill } from "./drill.ts";
+import { FAULTS } from "./faults/all.ts";
+import { Load } from "./load.ts";
+import { reportOf, violations } from "./report.ts";
+import { type Delivery, Rig } from "./rig.ts";
+import { runChaos } from "./run-chaos.ts";
+
+interface Flags {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly fault: readonly string[];
+  readonly delivery: Delivery;
+  readonly rate: number;
+  readonly short?: boolean;
+  readonly list?: boolean;
+  readonly hold?: boolean;
+  readonly drill?: boolean;
+  readonly json?: string;
+  readonly logs: string;
+}
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError("must be a number above 0");
+  return value;
+}
+
+const program = new Command("npm run chaos --")
+  .description(
+    "Breaks a whole Plugboard of its own in every way docs/RUNBOOK.md knows, and checks that nothing is lost.",
+  )
+  .option("--seed <number>", "repeats a run's choices", positive, randomInt(1, 2 ** 31))
+  .option("--minutes <number>", "faults go on in pairs until then; each alone comes first", positive, 1)
+  .option("--fault <name...>", "only these faults, each alone", [])
+  .addOption(
+    new Option("--delivery <mode>", "how the routers deliver")
+      .choices(["at-least-once", "exactly-once"])
+      .default("at-least-once"),
+  )
+  .option("--rate <number>", "events per second", positive, 300)
+  .option("--short", "the faults of the form for CI, about three minutes")
+  .option("--list", "names the faults and ends")
+  .option(
+    "--hold",
+    "brings everything up under load, breaks nothing, and stays until Ctrl-C: to try the runbook by hand",
+  )
+  .option("--drill", "runs the commands of docs/RUNBOOK.md that are marked for it")
+  .option("--json <file>", "writes the result there too")
+  .option("--logs <directory>", "where the processes' logs go", join(projectRoot(), ".plugboard", "chaos"))
+  .parse();
+const flags = program.opts<Flags>();
+
+if (flags.list === true) for (const { name, what } of FAULTS) say(`${name.padEnd(26)}${what}`);
+else if (flags.hold === true) await hold();
+else if (flags.drill === true) await runDrill();
+else await run();
+
+async function run(): Promise<void> {
+  const unknown = flags.fault.filter((name) => !FAULTS.some((fault) => fault.name === name));
+  if (unknown.length > 0) program.error(`error: no such fault: ${unknown.join(", ")}; --list names them`);
+  const chosen = FAULTS.filter(({ name }) => flags.fault.includes(name));
+  const faults = chosen.length > 0 ? chosen : FAULTS.filter(({ short }) => flags.short !== true || short === true);
+  say(`seed ${flags.seed}`);
+  const { delivery, rate: perSecond, seed, logs } = flags;
+  const minutes = flags.short === true || chosen.length > 0 ? 0 : flags.minutes;
+  const result = await runChaos({ seed, delivery, perSecond, minutes, faults, logs, report: say });
+  if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
+  say(reportOf(result));
+  const broken = [...violations(result)].filter(([, items]) => items.length > 0);
+  if (broken.length === 0) return say("Nothing lost, misrouted, out of order or stuck.");
+  const again = [...flags.fault.map((name) => `--fault ${name}`), ...(flags.short === true ? ["--short"] : [])];
+  say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
+  say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);
+  process.exitCode = 1;
+}
+
+async function runDrill(): Promise<void> {
+  const { delivery, seed, rate: perSecond, logs } = flags;
+  const failed = await drill({ delivery, seed, perSecond, logs, report: say });
+  say(failed.length === 0 ? "Every command works." : `Failed: docs/RUNBOOK.md:${failed.join(", :")}`);
+  if (failed.length > 0) process.exitCode = 1;
+}
+
+async function hold(): Promise<void> {
+  const rig = await Rig.open({ delivery: flags.delivery, logs: flags.logs, report: say });
+  const load = new Load(rig.producer, flags.rate);
+  load.start();
+  say(
+    `${Object.entries(rig.shell)
+      .map(([name, value]) => `export ${name}='${value}'`)
+      .join("\n")}`,
+  );
+  say(`Logs: ${flags.logs}. Ctrl-C ends it.`);
+  await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  await rig.close();
+  process.exit(0);
+}
