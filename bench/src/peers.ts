@@ -1,0 +1,168 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { freePorts, type JavaProgram, projectRoot } from "@plugboard/stack";
+import { type Child, nodeCommand, startChild, untilReady } from "./child.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { pluginId, type Workload } from "./workload.ts";
+
+/** What a router is started for. */
+export interface PeerJob {
+  readonly workload: Workload;
+  readonly brokers: string;
+  readonly input: string;
+  readonly group: string;
+  /** A copy's topic is this and the plugin's id. */
+  readonly prefix: string;
+  readonly tunedFor: "throughput" | "latency";
+  /** Which of several instances this is, from 0. */
+  readonly instance: number;
+  readonly directory: string;
+  /** The routes as a file and as a compacted topic, for those that know no manager. */
+  readonly routesFile: string;
+  readonly tableTopic: string;
+  readonly java: () => Promise<JavaProgram>;
+  readonly controlPlane: () => Promise<ControlPlane>;
+  /** Where a CPU profile goes, when one is wanted. Plugboard's router only. */
+  readonly profileDirectory?: string | undefined;
+}
+
+export interface Peer {
+  readonly id: string;
+  readonly title: string;
+  readonly delivery: "at-least-once" | "exactly-once" | "none";
+  /** What it has to write when that is not what the routes say. */
+  readonly pluginsOf?: (workload: Workload) => readonly number[];
+  start(job: PeerJob): Promise<Child>;
+}
+
+/**
+ * Full JIT, and a collector chosen by measuring: threads of a parallel collector cost least here. 512 MiB are more than any
+ * of them uses; the young generation is large, for nearly all garbage dies young.
+ */
+const JVM_FLAGS = ["-Xms512m", "-Xmx512m", "-Xmn320m", "-XX:+UseParallelGC", "-XX:-UsePerfData"];
+const JVM_LOG = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
+/** Tasks are spread over two threads: one per core. */
+const STREAMS_THREADS = "2";
+
+export const PEERS: readonly Peer[] = [
+  {
+    id: "mirror",
+    title: "no router: Java mirror",
+    delivery: "none",
+    pluginsOf: ({ spec }) => Array.from({ length: Math.round(spec.fanout) }, (_, plugin) => plugin),
+    start: (job) =>
+      startJava("Mirror", job, { BENCH_MIRROR_TOPICS: topicsOf(job).slice(0, job.workload.spec.fanout).join(",") }),
+  },
+  {
+    id: "java",
+    title: "plain Java",
+    delivery: "at-least-once",
+    start: (job) => startJava("PlainRouter", job, { BENCH_ROUTES: job.routesFile }),
+  },
+  {
+    id: "streams",
+    title: "Kafka Streams",
+    delivery: "at-least-once",
+    start: (job) => startStreams(job, "at_least_once"),
+  },
+  {
+    id: "streams-eos",
+    title: "Kafka Streams, exactly once",
+    delivery: "exactly-once",
+    start: (job) => startStreams(job, "exactly_once_v2"),
+  },
+  {
+    id: "kafkajs",
+    title: "kafkajs",
+    delivery: "at-least-once",
+    start: startKafkaJs,
+  },
+  {
+    id: "plugboard",
+    title: "Plugboard",
+    delivery: "at-least-once",
+    start: (job) => startPlugboard(job, { ROUTER_DELIVERY: "at-least-once" }),
+  },
+  {
+    id: "plugboard-eos",
+    title: "Plugboard, exactly once",
+    delivery: "exactly-once",
+    start: (job) =>
+      startPlugboard(job, { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: `instance-${job.instance}` }),
+  },
+];
+
+export function topicsOf({ workload, prefix }: Pick<PeerJob, "workload" | "prefix">): string[] {
+  return Array.from({ length: workload.spec.plugins }, (_, plugin) => prefix + pluginId(plugin));
+}
+
+function peerEnvironment(job: PeerJob): Record<string, string> {
+  return {
+    BENCH_BROKERS: job.brokers,
+    BENCH_INPUT: job.input,
+    BENCH_GROUP: job.group,
+    BENCH_PREFIX: job.prefix,
+    BENCH_TUNED_FOR: job.tunedFor,
+  };
+}
+
+async function startJava(main: string, job: PeerJob, env: Record<string, string>): Promise<Child> {
+  const { java, classPath } = await job.java();
+  return await startChild({
+    name: main,
+    command: java,
+    args: [...JVM_FLAGS, JVM_LOG, "-cp", classPath, main],
+    env: { ...peerEnvironment(job), ...env },
+    directory: job.directory,
+  });
+}
+
+async function startStreams(job: PeerJob, guarantee: string): Promise<Child> {
+  return await startJava("StreamsRouter", job, {
+    BENCH_TABLE: job.tableTopic,
+    BENCH_GUARANTEE: guarantee,
+    BENCH_THREADS: STREAMS_THREADS,
+    BENCH_STATE: join(job.directory, `${job.group}-${job.instance}`),
+  });
+}
+
+async function startKafkaJs(job: PeerJob): Promise<Child> {
+  return await startChild({
+    name: "kafkajs-router",
+    command: nodeCommand(),
+    args: [...shippedFlags(), join(import.meta.dirname, "peers", "kafkajs-router.ts")],
+    env: { ...peerEnvironment(job), BENCH_ROUTES: job.routesFile },
+    directory: job.directory,
+  });
+}
+
+/** The router as it is shipped: built, started as its package says, configured by environment, routes from the manager. */
+async function startPlugboard(job: PeerJob, own: Record<string, string>): Promise<Child> {
+  const plane = await job.controlPlane();
+  const [port] = await freePorts(1);
+  const profile = job.profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${job.profileDirectory}`];
+  const router = await startChild({
+    name: "router",
+    command: nodeCommand(),
+    args: [...shippedFlags(), ...profile, join(projectRoot(), "apps/router/dist/main.js")],
+    env: {
+      ...plane.routerEnvironment,
+      PORT: String(port),
+      RESPONSES_TOPIC: job.input,
+      PLUGIN_TOPIC_PREFIX: job.prefix,
+      ROUTER_GROUP_ID: job.group,
+      ROUTER_PARKED_TOPIC: `${plane.name}.parked`,
+      ...own,
+    },
+    directory: job.directory,
+  });
+  await untilReady(router, `http://127.0.0.1:${port}`);
+  return router;
+}
+
+/** The flags of the router's own start script. */
+function shippedFlags(): string[] {
+  const file = join(projectRoot(), "apps/router/package.json");
+  const { scripts } = JSON.parse(readFileSync(file, "utf8")) as { scripts: { start: string } };
+  return scripts.start.split(" ").filter((word) => word.startsWith("--"));
+}

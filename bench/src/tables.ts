@@ -1,0 +1,194 @@
+import Table from "cli-table3";
+import { PEERS } from "./peers.ts";
+import type { LatencyRun, Result, ThroughputRun, ThroughputSet } from "./result.ts";
+import { quantileOf, ratioOf, type Spread, spreadOf } from "./summary.ts";
+import type { Faults } from "./verifier.ts";
+
+/** A table as it is printed and as docs/performance.md shows it. */
+export interface Grid {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const COMPARED = [
+  { id: "streams", title: "× Kafka Streams" },
+  { id: "java", title: "× plain Java" },
+] as const;
+
+/** Everything that a result has to show. */
+export function gridsOf(result: Result): Grid[] {
+  switch (result.kind) {
+    case "throughput":
+      return result.sets.map(throughputGrid);
+    case "latency":
+      return [latencyGrid(result.runs)];
+    case "table":
+      return [...result.sets.map(throughputGrid), coldStartGrid(result)];
+    case "freshness":
+      return [freshnessGrid(result.changes), tableCheckGrid(result.tables)];
+  }
+}
+
+export function printed(grid: Grid): string {
+  const table = new Table({ head: [...grid.head], style: { head: [], border: [] } });
+  table.push(...grid.rows.map((row) => [...row]));
+  return `${grid.title}\n${table.toString()}`;
+}
+
+export function markdown({ title, head, rows }: Grid): string {
+  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function throughputGrid(set: ThroughputSet): Grid {
+  const groups = [...Map.groupBy(set.runs, ({ peer, routers }) => `${peer}/${routers}`).values()];
+  const several = set.runs.some(({ routers }) => routers > 1);
+  const spreads = new Map(groups.map((runs) => [runs[0]?.peer, spreadOf(rates(runs))]));
+  return {
+    title: `Throughput: ${set.label}`,
+    head: [
+      "router",
+      ...(several ? ["instances"] : []),
+      "records in/s (median, range)",
+      ...COMPARED.map(({ title }) => title),
+      "router cores",
+      "in/s per core",
+      "broker cores",
+      "memory",
+      ...FAULT_HEAD,
+    ],
+    rows: groups.map((runs) => {
+      const spread = spreadOf(rates(runs));
+      const valid = runs.filter((run) => run.valid);
+      const median = (pick: (run: ThroughputRun) => number | null) =>
+        spreadOf(valid.map(pick).filter((value) => value !== null))?.median;
+      return [
+        titleOf(runs[0]?.peer),
+        ...(several ? [String(runs[0]?.routers)] : []),
+        rangeText(spread, thousands),
+        ...COMPARED.map(({ id }) => ratioText(ratioOf(spread, spreads.get(id)))),
+        decimal(median(({ routerCores }) => routerCores)),
+        thousands(median(({ recordsPerCoreSecond }) => recordsPerCoreSecond)),
+        decimal(median(({ brokerCores }) => brokerCores)),
+        megabytes(median(({ rssBytesMax }) => rssBytesMax)),
+        ...faultCells(runs),
+      ];
+    }),
+  };
+}
+
+/** A run with faults gives no rate. */
+function rates(runs: readonly ThroughputRun[]): number[] {
+  return runs.filter(({ valid }) => valid).map(({ recordsPerSecond }) => recordsPerSecond);
+}
+
+function latencyGrid(runs: readonly LatencyRun[]): Grid {
+  const head = ["p50", "p90", "p99", "p99.9", "max"].map((name) => `${name} ms (median, range)`);
+  const groups = [...Map.groupBy(runs, ({ peer }) => peer)];
+  return {
+    title: `Latency, open loop at ${runs[0]?.ratePerSecond ?? 0} records/s: from the intended send to the copy's arrival at a consumer`,
+    head: ["router", ...head, "router cores", "load late by at most", ...FAULT_HEAD],
+    rows: groups.map(([peer, all]) => {
+      const valid = all.filter((run) => run.valid);
+      const spread = (pick: (run: LatencyRun) => number) => rangeText(spreadOf(valid.map(pick)), decimal);
+      return [
+        titleOf(peer),
+        spread(({ p50Ms }) => p50Ms),
+        spread(({ p90Ms }) => p90Ms),
+        spread(({ p99Ms }) => p99Ms),
+        spread(({ p999Ms }) => p999Ms),
+        spread(({ maxMs }) => maxMs),
+        decimal(spreadOf(valid.map(({ routerCores }) => routerCores))?.median),
+        `${decimal(spreadOf(all.map(({ sendDelayMaxMs }) => sendDelayMaxMs))?.max)} ms`,
+        ...faultCells(all),
+      ];
+    }),
+  };
+}
+
+function coldStartGrid({ coldStartsMs, enablementsPerSecond }: Extract<Result, { kind: "table" }>): Grid {
+  const text = rangeText(spreadOf(coldStartsMs), (value) => `${thousands(value)} ms`);
+  return {
+    title: "Cold start with the large table in Redis, and the manager's own speed",
+    head: ["from a router's start to its first copy", "enablements taken by the manager per second"],
+    rows: [[text, thousands(enablementsPerSecond ?? undefined)]],
+  };
+}
+
+function freshnessGrid(changes: Extract<Result, { kind: "freshness" }>["changes"]): Grid {
+  const groups = [...Map.groupBy(changes, ({ scenario, change }) => `${scenario}\u0000${change}`).values()];
+  return {
+    title: "Freshness: from the manager's answer to the new rule in force",
+    head: [
+      "scenario",
+      "change",
+      "changes",
+      "answers",
+      "first copy by the new rule, ms: p50",
+      "p99",
+      "last copy by the old rule, ms: p50",
+      "p99",
+      "max",
+    ],
+    rows: groups.map((all) => {
+      const at = (pick: (one: (typeof all)[number]) => number, share: number) =>
+        decimal(quantileOf(all.map(pick), share));
+      return [
+        all[0]?.scenario ?? "",
+        all[0]?.change ?? "",
+        String(all.length),
+        [...new Set(all.map(({ answeredWith }) => answeredWith))].join(", "),
+        at(({ firstNewMs }) => firstNewMs, 0.5),
+        at(({ firstNewMs }) => firstNewMs, 0.99),
+        at(({ lastOldMs }) => lastOldMs, 0.5),
+        at(({ lastOldMs }) => lastOldMs, 0.99),
+        at(({ lastOldMs }) => lastOldMs, 1),
+      ];
+    }),
+  };
+}
+
+function tableCheckGrid(checks: Extract<Result, { kind: "freshness" }>["tables"]): Grid {
+  return {
+    title: "Each router's table against Postgres, after each scenario",
+    head: ["scenario", "teams", "routers", "differences"],
+    rows: checks.map(({ scenario, teams, routers, differences }) =>
+      [scenario, teams, routers, differences].map(String),
+    ),
+  };
+}
+
+const FAULT_HEAD = ["missing", "duplicate", "misrouted", "changed", "order breaks", "runs"] as const;
+
+/** The sum over all runs, the invalid ones above all. */
+function faultCells(runs: readonly { readonly verdict: Faults; readonly valid: boolean }[]): string[] {
+  const sum = (pick: (faults: Faults) => number) =>
+    String(runs.reduce((total, { verdict }) => total + pick(verdict), 0));
+  const invalid = runs.filter(({ valid }) => !valid).length;
+  return [
+    sum(({ missing }) => missing),
+    sum(({ duplicate }) => duplicate),
+    sum(({ misrouted }) => misrouted),
+    sum(({ changed }) => changed),
+    sum(({ orderBreaks }) => orderBreaks),
+    invalid === 0 ? String(runs.length) : `${runs.length}, ${invalid} INVALID`,
+  ];
+}
+
+export function titleOf(peer: string | undefined): string {
+  return (
+    PEERS.find(({ id }) => id === peer)?.title ?? (peer === "direct" ? "no router: produced, consumed" : (peer ?? ""))
+  );
+}
+
+function rangeText(spread: Spread | undefined, text: (value: number) => string): string {
+  if (spread === undefined) return "–";
+  return spread.count === 1 ? text(spread.median) : `${text(spread.median)} (${text(spread.min)}–${text(spread.max)})`;
+}
+
+const thousands = (value: number | undefined) =>
+  value === undefined ? "–" : Math.round(value).toLocaleString("en-US");
+const decimal = (value: number | undefined) => (value === undefined ? "–" : value.toFixed(value < 10 ? 2 : 1));
+const megabytes = (bytes: number | undefined) => (bytes === undefined ? "–" : `${Math.round(bytes / 1e6)} MB`);
+const ratioText = (ratio: number | undefined) => (ratio === undefined ? "–" : ratio.toFixed(2));
