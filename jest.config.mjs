@@ -10,7 +10,8 @@ export default {
     ],
   },
   testMatch: ["<rootDir>/**/test/**/*.test.ts"],
-  testPathIgnorePatterns: ["/node_modules/", "/dist/"],
+  // The template's test runs in the plugins that are made of it.
+  testPathIgnorePatterns: ["/node_modules/", "/dist/", "<rootDir>/tools/plugin-template/"],
   modulePathIgnorePatterns: ["/dist/"],
   testTimeout: 60_000,
 };

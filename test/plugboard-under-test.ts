@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { deadLetterTopic, EVENT_HEADER } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaClient, type SafeProducer } from "@plugboard/kafka";
-import { createLogger } from "@plugboard/runtime";
+import { createLogger, type KafkaSettings } from "@plugboard/runtime";
 import {
   createTestDatabase,
   type ServiceProcess,
@@ -15,7 +15,8 @@ import {
 } from "@plugboard/stack";
 import { TopicReader } from "./topic-reader.ts";
 
-const ADMIN_TOKEN = "admin-token-of-the-end-to-end-tests";
+/** Opens everything at the manager of the tests. */
+export const ADMIN_TOKEN = "admin-token-of-the-end-to-end-tests";
 const SIGNING_KEY = "signing-key-of-the-end-to-end-tests-32-bytes";
 const READY_MS = 60_000;
 const PARTITIONS = 3;
@@ -40,7 +41,18 @@ export interface TestEvent {
   readonly data?: object;
 }
 
+/** Another Kafka than the shared one. */
+export interface OwnKafka {
+  /** For the test itself, which may do everything. */
+  readonly settings: KafkaSettings;
+  /** What each process is told of it, by the process's name. */
+  readonly environmentOf: (service: string) => Readonly<Record<string, string>>;
+  /** Called before anything of Plugboard starts. */
+  readonly prepare: (plugboard: PlugboardUnderTest) => Promise<void>;
+}
+
 interface Options {
+  readonly kafka?: OwnKafka;
   /** A Redis of the test's own; the shared one unless given. */
   readonly redisUrl?: string;
 }
@@ -58,16 +70,18 @@ export class PlugboardUnderTest {
   readonly admin: Admin;
   readonly producer: SafeProducer;
   readonly #redisUrl: string;
+  readonly #ownKafka: OwnKafka | undefined;
   readonly #services: Service[] = [];
   readonly #readers: TopicReader[] = [];
   readonly #tokens = new Map<string, Promise<string>>();
   #database: Awaited<ReturnType<typeof createTestDatabase>> | undefined;
   #manager: Service | undefined;
 
-  private constructor(redisUrl: string) {
+  private constructor(redisUrl: string, ownKafka: OwnKafka | undefined) {
     const { kafkaBrokers } = testEnvironment();
     this.#redisUrl = redisUrl;
-    const settings = { KAFKA_BROKERS: kafkaBrokers.split(","), KAFKA_TLS: false };
+    this.#ownKafka = ownKafka;
+    const settings = ownKafka?.settings ?? { KAFKA_BROKERS: kafkaBrokers.split(","), KAFKA_TLS: false };
     this.kafka = createKafkaClient(this.name, settings, createLogger("e2e", "silent"));
     this.admin = this.kafka.admin();
     this.producer = this.kafka.producer();
@@ -75,7 +89,7 @@ export class PlugboardUnderTest {
 
   /** With its database migrated, its topic of responses created and its manager ready. */
   static async open(options: Options = {}): Promise<PlugboardUnderTest> {
-    const plugboard = new PlugboardUnderTest(options.redisUrl ?? testEnvironment().redisUrl);
+    const plugboard = new PlugboardUnderTest(options.redisUrl ?? testEnvironment().redisUrl, options.kafka);
     try {
       await plugboard.#prepare();
       return plugboard;
@@ -87,6 +101,7 @@ export class PlugboardUnderTest {
 
   async #prepare(): Promise<void> {
     await Promise.all([this.admin.connect(), this.producer.connect()]);
+    await this.#ownKafka?.prepare(this);
     this.#database = await createTestDatabase();
     const spec = { partitions: PARTITIONS, replicationFactor: 1, retentionMs: 3_600_000 };
     const migrate = { entry: "apps/manager/src/migrate.ts", name: "migrate", env: this.#environment({}) };
@@ -128,6 +143,11 @@ export class PlugboardUnderTest {
       PLUGIN_RETRY_DELAY_MS: "200",
       ...own,
     });
+  }
+
+  /** What a plugin's process is told, for one that is not started here. */
+  async pluginEnvironment(id: string): Promise<Record<string, string>> {
+    return this.#environment({ ...(await this.#asClient("plugin", id)), PLUGIN_GROUP_ID: `${this.name}.${id}` });
   }
 
   async startCore(): Promise<Service> {
@@ -254,7 +274,7 @@ export class PlugboardUnderTest {
 
   async #service(name: string, entry: string, own: Record<string, string>): Promise<Service> {
     const port = await freePort();
-    const env = this.#environment({ ...own, PORT: String(port) });
+    const env = this.#environment({ ...this.#ownKafka?.environmentOf(name), ...own, PORT: String(port) });
     const url = `http://127.0.0.1:${port}`;
     let process: ServiceProcess | undefined;
     const service: Service = {

@@ -4,9 +4,12 @@ import { uniqueName, waitUntil } from "@plugboard/stack";
 
 const WAIT_MS = 60_000;
 
+/** A record and the partition it stands in. */
+export type ReadRecord = KafkaMessage & { readonly partition: number };
+
 /** Follows a topic from its beginning and keeps what it reads. */
 export class TopicReader {
-  readonly records: KafkaMessage[] = [];
+  readonly records: ReadRecord[] = [];
   readonly #deliveries = new Map<string, number>();
   readonly #consumer: Consumer;
   readonly #topic: string;
@@ -21,7 +24,10 @@ export class TopicReader {
     const reader = new TopicReader(consumer, topic);
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
-    await consumer.run({ autoCommit: false, eachMessage: async ({ message }) => reader.#keep(message) });
+    await consumer.run({
+      autoCommit: false,
+      eachMessage: async ({ message, partition }) => reader.#keep({ ...message, partition }),
+    });
     return reader;
   }
 
@@ -46,7 +52,7 @@ export class TopicReader {
     );
   }
 
-  #keep(record: KafkaMessage): void {
+  #keep(record: ReadRecord): void {
     this.records.push(record);
     const id = headerOf(record, DELIVERY_HEADER.id) ?? "none";
     this.#deliveries.set(id, (this.#deliveries.get(id) ?? 0) + 1);

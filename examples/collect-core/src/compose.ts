@@ -36,7 +36,7 @@ export function composeCore(settings: CoreSettings, logger: Logger) {
   const kafka = createKafkaClient("collect-core", settings, logger);
   const producer = kafka.producer();
   const outbox = new PgOutbox(pool);
-  const registry = createRegistry("collect-core");
+  const registry = createRegistry();
   const metrics = createMetrics(registry, outbox);
   const flags = new PgFlags(pool);
   const relay = new OutboxRelay({ outbox, sink: producer, topic: settings.RESPONSES_TOPIC, metrics, logger });

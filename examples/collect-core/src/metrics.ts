@@ -1,4 +1,4 @@
-import { LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
+import { LATENCY_BUCKETS_SECONDS, oncePerScrape } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Outbox } from "./domain/ports.ts";
 
@@ -8,21 +8,22 @@ export type CoreMetrics = ReturnType<typeof createMetrics>;
 /** @param outbox asked for its size at every scrape. */
 export function createMetrics(registry: Registry, outbox: Outbox) {
   const registers = [registry];
-  const age = new Gauge({
-    name: "core_outbox_oldest_seconds",
-    help: "Age of the oldest event not emitted yet.",
-    registers,
-  });
+  // A database that is away is told by /readyz; a scrape must not fail for it.
+  const pending = oncePerScrape(() => outbox.pending().catch(() => null));
   new Gauge({
     name: "core_outbox_events",
-    help: "Events stored and not emitted yet.",
+    help: "Events stored and not emitted yet; NaN without the database.",
     registers,
     async collect() {
-      // A database that is away is told by /readyz; a scrape must not fail for it.
-      const pending = await outbox.pending().catch(() => null);
-      if (pending === null) return;
-      this.set(pending.events);
-      age.set(pending.oldestSeconds);
+      this.set((await pending())?.events ?? Number.NaN);
+    },
+  });
+  new Gauge({
+    name: "core_outbox_oldest_age_seconds",
+    help: "Age of the oldest event not emitted yet, 0 with none; NaN without the database.",
+    registers,
+    async collect() {
+      this.set((await pending())?.oldestSeconds ?? Number.NaN);
     },
   });
   return {
@@ -41,7 +42,7 @@ export function createMetrics(registry: Registry, outbox: Outbox) {
     }),
     emitted: new Counter({
       name: "core_events_emitted_total",
-      help: "Events acknowledged by Kafka.",
+      help: "Events acknowledged by Kafka, by event.",
       labelNames: ["event"] as const,
       registers,
     }),

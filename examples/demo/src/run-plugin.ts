@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { projectRoot, supervise } from "@plugboard/stack";
 import { z } from "zod";
 import { portFrom } from "./services.ts";
@@ -14,7 +14,7 @@ const developmentSchema = z.object({
   tokens: z.object({ admin: z.string() }),
 });
 
-/** A plugin's token is minted for its id, which stands in its source: the file must say it. */
+/** A plugin's token is minted for its id, which stands in its source: in the file itself, or in plugin.ts beside it. */
 const ID_IN_SOURCE = /\bid:\s*["']([a-z0-9-]{1,64})["']/;
 
 async function runPluginFile(file: string | undefined): Promise<number> {
@@ -22,7 +22,9 @@ async function runPluginFile(file: string | undefined): Promise<number> {
   const source = await readFile(resolve(file), "utf8").catch(() => {
     throw new Error(`${file} cannot be read`);
   });
-  const id = ID_IN_SOURCE.exec(source)?.[1];
+  // A main file may only start what stands in the plugin.ts beside it.
+  const beside = await readFile(join(dirname(resolve(file)), "plugin.ts"), "utf8").catch(() => "");
+  const id = (ID_IN_SOURCE.exec(source) ?? ID_IN_SOURCE.exec(beside))?.[1];
   if (id === undefined) throw new Error(`${file} has no metadata with an id (a-z, 0-9, "-")`);
   const root = projectRoot();
   const development = await readFile(join(root, ".plugboard", "dev.json"), "utf8").catch(() => {

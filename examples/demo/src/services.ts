@@ -1,6 +1,13 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { projectRoot, type StackAddresses, type Supervised, supervise, waitUntil } from "@plugboard/stack";
+import {
+  compileCache,
+  projectRoot,
+  type StackAddresses,
+  type Supervised,
+  supervise,
+  waitUntil,
+} from "@plugboard/stack";
 import getPort, { portNumbers } from "get-port";
 
 /** One process of the system, as `npm start` runs it: built, configured by environment alone. */
@@ -99,7 +106,7 @@ function spawnService(spec: ServiceSpec, logFile: string): Promise<Supervised> {
     command: process.execPath,
     args: [...(spec.nodeFlags ?? []), ...nodeArguments(spec.package, "main")],
     cwd: projectRoot(),
-    env: { PATH, HOME, ...passed, ...spec.env, PORT: String(spec.port) },
+    env: { PATH, HOME, ...compileCache(), ...passed, ...spec.env, PORT: String(spec.port) },
     output: { file: logFile },
   });
 }

@@ -135,7 +135,7 @@ describe("a relay whose Kafka fails", () => {
   function relayInto(settings: CoreSettings, send: (records: readonly EventRecord[]) => Promise<void>) {
     const pool = createPool(settings.DATABASE_URL);
     const outbox = new PgOutbox(pool);
-    const metrics = createMetrics(createRegistry("test", { defaultMetrics: false }), outbox);
+    const metrics = createMetrics(createRegistry({ defaultMetrics: false }), outbox);
     const logger = createLogger("test", "silent");
     const sink = { send: (_topic: string, records: readonly EventRecord[]) => send(records) };
     return { pool, outbox, relay: new OutboxRelay({ outbox, sink, topic: "t", metrics, logger }) };
