@@ -6,6 +6,7 @@ import type { Rig } from "./rig.ts";
 import { PROCESS_PLUGIN } from "./teams.ts";
 
 const EFFECTS_MS = 120_000;
+const GROUP = `plugboard.${PROCESS_PLUGIN}`;
 
 /** What became of the copies in the topic of the plugin that runs as a process. */
 export interface EffectFindings {
@@ -13,6 +14,8 @@ export interface EffectFindings {
   readonly deadLetters: number;
   /** Deliveries with neither effect nor dead letter. */
   readonly withoutEffect: readonly string[];
+  /** Those of copies that the plugin has not committed yet: late, and not lost. */
+  readonly backlog: readonly string[];
   /** Dead letters that the vendor never refused and that never hung. */
   readonly unexpectedDeadLetters: readonly string[];
 }
@@ -23,9 +26,8 @@ export async function effectsDone(rig: Rig): Promise<void> {
   const [plugin] = rig.plugins;
   await waitUntil("the plugin has handled everything", EFFECTS_MS, async () => {
     const ends = await rig.admin.fetchTopicOffsets(topic);
-    const [group] = await rig.admin.fetchOffsets({ groupId: `plugboard.${PROCESS_PLUGIN}`, topics: [topic] });
-    const committed = new Map(group?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
-    const read = ends.every(({ partition, high }) => Math.max(0, committed.get(partition) ?? 0) >= Number(high));
+    const committed = await rig.committed(GROUP, topic);
+    const read = ends.every(({ partition, high }) => (committed.get(partition) ?? 0) >= Number(high));
     return (read && (await plugin?.metric("plugin_retries_waiting")) === 0) || undefined;
   });
 }
@@ -41,11 +43,17 @@ export async function checkEffects(
   const partitions = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
   const records = partitions === 0 ? [] : await readTopic(rig.kafka, topic, partitions);
   const dead = new Set(records.map(({ message }) => headerText(message, DELIVERY_HEADER.id) ?? ""));
-  const wanted = new Map(copies.filter(({ plugin }) => plugin === PROCESS_PLUGIN).map((copy) => [copy.delivery, copy]));
+  const wanted = new Map(
+    copies.filter(({ plugin, parked }) => plugin === PROCESS_PLUGIN && !parked).map((copy) => [copy.delivery, copy]),
+  );
+  const committed = await rig.committed(GROUP, `plugin.${PROCESS_PLUGIN}`);
+  const missing = [...wanted.values()].filter(({ delivery }) => !rig.sink.effects.has(delivery) && !dead.has(delivery));
+  const isCommitted = ({ partition, offset }: CopyRecord) => offset < (committed.get(partition) ?? 0);
   return {
     effects: rig.sink.effects.size,
     deadLetters: dead.size,
-    withoutEffect: [...wanted.keys()].filter((id) => !rig.sink.effects.has(id) && !dead.has(id)),
+    withoutEffect: missing.filter(isCommitted).map(({ delivery }) => delivery),
+    backlog: missing.filter((copy) => !isCommitted(copy)).map(({ delivery }) => delivery),
     unexpectedDeadLetters: [...dead].filter((id) => {
       const copy = wanted.get(id);
       return copy === undefined || !troubled(copy);

@@ -36,6 +36,7 @@ const whole: History = {
   delivery: "at-least-once",
   source: "test",
   inputs,
+  committed: new Map([[0, inputs.length]]),
   acknowledged: new Set(inputs.map(({ id }) => id)),
   copies: inputs.map((input) => copyOf(input)),
   deadLetters: [],
@@ -70,6 +71,15 @@ describe("the checker of histories", () => {
     expect(found({ copies, deletions: [{ plugin: "steady", until: first.appendedAt }] })).toEqual({});
   });
 
+  test("tells what the routers have not got to yet from what is lost", () => {
+    const copies = whole.copies.slice(0, 2);
+    const committed = new Map([[0, 3]]);
+    const [, , , late, last] = inputs as [InputRecord, InputRecord, InputRecord, InputRecord, InputRecord];
+    const backlog = [`steady ${late.origin}`, `steady ${last.origin}`];
+    expect(found({ copies, committed })).toEqual({ lost: [`steady ${third.origin}`], backlog });
+    expect(found({ copies: [], committed: new Map() }).lost).toBeUndefined();
+  });
+
   test("finds an acknowledged event that was never stored", () => {
     expect(found({ acknowledged: new Set(["gone.1"]) })).toEqual({ neverStored: ["gone.1"] });
   });
@@ -89,6 +99,38 @@ describe("the checker of histories", () => {
   test("finds an event that arrived first after a later one of its key", () => {
     const copies = [copyOf(second), copyOf(first), ...whole.copies.slice(2)];
     expect(found({ copies })).toEqual({ orderBreaks: [`steady ${first.origin}`] });
+  });
+
+  describe("of a plugin that was switched on between two events of a key, read again after a kill", () => {
+    const on = { team: TEAM, plugin: "ruled", enabled: true, askedAt: START + 400, inForceAt: START + 500 };
+    const routed = (input: InputRecord, after: number) => {
+      const at = { appendedAt: START + after + 5, routedAt: START + after };
+      return copyOf(input, { plugin: "ruled", ...at });
+    };
+    /** The first was routed before the change, the second after it, and then both again. */
+    const again = [routed(second, 10_000), routed(first, 60_000), routed(second, 60_000)];
+    const steady = [...whole.copies, copyOf(first, { appendedAt: START + 60_005, routedAt: START + 60_000 })];
+    const kill = { at: START + 30_000, what: "kill -9" };
+    const late = inputs.slice(2).map((input) => routed(input, 60_000));
+    const change = { changes: [on], copies: [...steady, ...again, ...late], disturbances: [kill] };
+
+    test("takes it for right that the first arrives behind the second", () => {
+      expect(found(change)).toEqual({ overtakenByRule: 1, duplicates: 2 });
+    });
+
+    test("finds it out of order with exactly-once, without a kill, or when the plugin was on for both", () => {
+      const broken = [`ruled ${first.origin}`];
+      expect(found({ ...change, delivery: "exactly-once" }).orderBreaks).toEqual(broken);
+      expect(found({ ...change, disturbances: [] }).orderBreaks).toEqual(broken);
+      const before = { ...on, askedAt: START - 60_000, inForceAt: START - 59_000 };
+      expect(found({ ...change, changes: [before] }).orderBreaks).toEqual(broken);
+      expect(found({ ...change, enabled: { [TEAM]: ["steady", "ruled"] } }).orderBreaks).toEqual(broken);
+    });
+
+    test("finds it out of order when both were routed at once", () => {
+      const copies = [...steady, routed(second, 60_000), routed(first, 60_000), ...late];
+      expect(found({ ...change, copies }).orderBreaks).toEqual([`ruled ${first.origin}`]);
+    });
   });
 
   test("takes a repeated copy for right only when something explains it, and never with exactly-once", () => {
@@ -127,7 +169,9 @@ describe("the checker of histories", () => {
     };
     const history = { inputs: [...inputs, poisoned], poison: ["{"] };
     expect(found({ ...history, deadLetters: [poisoned.origin] })).toEqual({});
-    expect(found(history).deadLetterErrors).toEqual([`${poisoned.origin} is no dead letter`]);
+    const committed = new Map([[0, poisoned.offset + 1]]);
+    expect(found({ ...history, committed }).deadLetterErrors).toEqual([`${poisoned.origin} is no dead letter`]);
+    expect(found(history)).toEqual({ backlog: [poisoned.origin] });
     expect(found({ deadLetters: [first.origin] }).deadLetterErrors).toEqual([`${first.origin} is no poison`]);
   });
 });

@@ -28,6 +28,7 @@ export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: Hi
     delivery: rig.options.delivery,
     source: SOURCE,
     inputs,
+    committed: await rig.committed("plugboard-router", RESPONSES),
     acknowledged: load.acknowledged,
     copies,
     deadLetters,

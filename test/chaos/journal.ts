@@ -33,6 +33,14 @@ const REPEATING_LOGS: readonly string[] = [
   "joining the group failed",
 ];
 
+/** What a copy's first write may be ahead of the noted time of the kill that has it repeated. */
+const NOTED_LATE_MS = 2_000;
+
+/** Whether anything may have had events read again that were routed before `first`, and written again by `second`. */
+export function disturbedBetween(disturbances: readonly Disturbance[], first: number, second: number): boolean {
+  return disturbances.some(({ at }) => at >= first - NOTED_LATE_MS && at <= second + NOTED_LATE_MS);
+}
+
 /** What was done to the installation, and when. */
 export class Journal {
   readonly windows: FaultWindow[] = [];

@@ -210,19 +210,26 @@ export class Rig {
 
   /** Waits until the routers have committed what is in `responses` now. */
   async routed(): Promise<void> {
-    const ends = await this.admin.fetchTopicOffsets(RESPONSES);
+    // By a client of its own: one that has been there for long may not know a partition added a moment ago.
+    const admin = this.kafka.admin();
+    await admin.connect();
+    const ends = await admin.fetchTopicOffsets(RESPONSES).finally(() => admin.disconnect());
     let left = "all of it";
     await waitUntil("everything is routed", SETTLE_MS, async () => {
-      const groups = await this.admin
-        .fetchOffsets({ groupId: "plugboard-router", topics: [RESPONSES] })
-        .catch(() => undefined);
-      const committed = new Map(groups?.[0]?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
-      const open = ends.filter(({ partition, high }) => Math.max(0, committed.get(partition) ?? 0) < Number(high));
+      const committed = await this.committed("plugboard-router", RESPONSES).catch(() => new Map<number, number>());
+      const open = ends.filter(({ partition, high }) => (committed.get(partition) ?? 0) < Number(high));
       left = open.map(({ partition, high }) => `${partition}: ${committed.get(partition)} of ${high}`).join("; ");
       return open.length === 0 || undefined;
     }).catch((error: Error) => {
       throw new Error(`${error.message}: ${left}`);
     });
+  }
+
+  /** What a group has committed of a topic, by partition; 0 where it has not yet. */
+  async committed(groupId: string, topic: string): Promise<Map<number, number>> {
+    // Of all topics: of one, only partitions that this client knows of already.
+    const offsets = (await this.admin.fetchOffsets({ groupId })).find((found) => found.topic === topic);
+    return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Math.max(0, Number(offset))]));
   }
 
   async close(): Promise<void> {

@@ -54,11 +54,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     await pause(QUIET_MS);
     await injectAll(rig, options, dice, stuck);
     await Promise.all([load.stop(), toggler.stop()]);
-    const settle = async () => {
-      await rig.settled();
-      await effectsDone(rig);
-    };
-    await settle().catch((error: Error) => stuck.push(`at the end: ${error.message}`));
+    for (const settle of [() => rig.settled(), () => effectsDone(rig)])
+      await settle().catch((error: Error) => stuck.push(`at the end: ${error.message}`));
     report("reading every topic");
     await Promise.all([...rig.routers, ...rig.plugins].map((service) => service.end("SIGTERM")));
     rig.journal.readRouterLogs(rig.routers.map(({ logFile }) => logFile));
