@@ -5,7 +5,7 @@ import { headerText, readTopic } from "./read-topic.ts";
 import type { Rig } from "./rig.ts";
 import { PROCESS_PLUGIN } from "./teams.ts";
 
-const EFFECTS_MS = 120_000;
+const EFFECTS_MS = 240_000;
 const GROUP = `plugboard.${PROCESS_PLUGIN}`;
 
 /** What became of the copies in the topic of the plugin that runs as a process. */

@@ -8,9 +8,11 @@ import { Dice } from "./dice.ts";
 import { pluginTopicUnwritable } from "./faults/plugin-topic-unwritable.ts";
 import { poisonRecords } from "./faults/poison-records.ts";
 import { vendorRefuses } from "./faults/vendor-refuses.ts";
+import { gatherHistory } from "./gather-history.ts";
 import { Load } from "./load.ts";
 import { Rig } from "./rig.ts";
 import { runbookBlocks } from "./runbook-blocks.ts";
+import { ENABLED, PROCESS_PLUGIN } from "./teams.ts";
 
 const run = promisify(execFile);
 
@@ -39,10 +41,11 @@ export interface DrillOptions {
 
 /**
  * Runs every command of docs/RUNBOOK.md that is marked `sh drill`, in its order, on an installation that has parked copies,
- * dead letters of both kinds, and load. Their output goes to `drill.log`.
- * @returns the lines of the runbook whose commands failed.
+ * dead letters of both kinds, and load. Their output goes to `drill.log`. Then looks whether they did what they are for:
+ * what was parked is in its topic, what was a dead letter had its effect.
+ * @returns what failed: places in the runbook, and what its commands left undone.
  */
-export async function drill(options: DrillOptions): Promise<number[]> {
+export async function drill(options: DrillOptions): Promise<string[]> {
   const { report, logs } = options;
   const rig = await Rig.open({ delivery: options.delivery, logs, report });
   const load = new Load(rig.producer, options.perSecond);
@@ -60,14 +63,34 @@ export async function drill(options: DrillOptions): Promise<number[]> {
     await effectsDone(rig);
     const prelude = join(logs, "drill-prelude.sh");
     writeFileSync(prelude, preludeOf(rig, await toolsClassPath(report)));
-    const failed: number[] = [];
+    const failed: string[] = [];
     for (const { line, text } of runbookBlocks().filter(({ drilled }) => drilled))
-      if (!(await tried(line, text, prelude, options))) failed.push(line);
-    return failed;
+      if (!(await tried(line, text, prelude, options))) failed.push(`docs/RUNBOOK.md:${line}`);
+    return [...failed, ...(await undone(rig, load))];
   } finally {
     await load.stop();
     await rig.close();
   }
+}
+
+/** What the commands had to bring back and did not. */
+async function undone(rig: Rig, load: Load): Promise<string[]> {
+  await effectsDone(rig);
+  await Promise.all([...rig.routers, ...rig.plugins].map((service) => service.end("SIGTERM")));
+  const { history } = await gatherHistory(rig, load);
+  const direct = new Set(history.copies.filter(({ parked }) => !parked).map((copy) => `${copy.plugin} ${copy.origin}`));
+  const missing = new Map<string, number>();
+  for (const { team, origin } of history.inputs)
+    for (const plugin of ENABLED[team] ?? [])
+      if (!direct.has(`${plugin} ${origin}`)) missing.set(plugin, (missing.get(plugin) ?? 0) + 1);
+  const deliveries = history.copies.filter(({ plugin }) => plugin === PROCESS_PLUGIN).map(({ delivery }) => delivery);
+  const without = new Set(deliveries.filter((id) => !rig.sink.effects.has(id))).size;
+  const parked = history.copies.filter((copy) => copy.parked).length;
+  return [
+    ...[...missing].map(([plugin, count]) => `${count} copies did not come back to plugin.${plugin}`),
+    ...(parked > 0 ? [`${parked} copies are still in router.parked`] : []),
+    ...(without > 0 ? [`${without} deliveries had no effect`] : []),
+  ];
 }
 
 async function tried(line: number, text: string, prelude: string, { logs, report }: DrillOptions): Promise<boolean> {

@@ -85,7 +85,7 @@ async function run(): Promise<void> {
 async function runDrill(): Promise<void> {
   const { delivery, seed, rate: perSecond, logs } = flags;
   const failed = await drill({ delivery, seed, perSecond, logs, report: say });
-  say(failed.length === 0 ? "Every command works." : `Failed: docs/RUNBOOK.md:${failed.join(", :")}`);
+  say(failed.length === 0 ? "Every command works, and did what it is for." : `Failed: ${failed.join("; ")}`);
   if (failed.length > 0) process.exitCode = 1;
 }
 

@@ -36,7 +36,7 @@ const ROUTERS = 3;
 const PARTITIONS = 6;
 const PLUGIN_PARTITIONS = 3;
 const DAY_MS = 86_400_000;
-const SETTLE_MS = 180_000;
+const SETTLE_MS = 300_000;
 const ADMIN_TOKEN = "admin-token-of-the-chaos-rig";
 const SIGNING_KEY = "signing-key-of-the-chaos-rig-of-32-bytes-or-more";
 /** The brokers of the fragile plugin's topic, as Kafka counts them (from 1). */
@@ -194,7 +194,7 @@ export class Rig {
   /**
    * Waits until the installation is as it was before a fault: every replica in sync, every process ready, and everything
    * routed that was in `responses` when this was called.
-   * @throws when it is not within three minutes: something is stuck.
+   * @throws when it is not within five minutes: something is stuck.
    */
   async settled(): Promise<void> {
     await waitUntil("all replicas are in sync", SETTLE_MS, async () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { projectRoot } from "@plugboard/stack";
@@ -52,6 +52,15 @@ describe("the runbook", () => {
         !section.includes("- **Over when** "),
     );
     expect(incomplete).toEqual([]);
+  });
+
+  test("quotes only log lines that there are", () => {
+    const sources = globSync("{apps,packages,examples}/*/src/**/*.ts", { cwd: projectRoot() });
+    const code = sources.map((file) => readFileSync(join(projectRoot(), file), "utf8")).join("\n");
+    const seen = [...text.matchAll(/^- \*\*See\*\*: .*$/gm)].map(([line]) => line).join("\n");
+    const quoted = [...seen.matchAll(/`([a-z][a-z,:;'-]*(?: [a-z][a-z,:;'-]*){2,})`/g)].map((match) => match[1] ?? "");
+    expect(quoted.length).toBeGreaterThan(20);
+    expect(quoted.filter((line) => !code.includes(line))).toEqual([]);
   });
 
   test("has most of its commands run by the drill", () => {

@@ -11,7 +11,7 @@ export interface ServiceOptions {
   readonly logFile: string;
 }
 
-const READY_MS = 90_000;
+const READY_MS = 180_000;
 const ASK_MS = 3_000;
 /** How long a process may drain before it is killed: a little over what it allows itself. */
 const DRAIN_MS = 30_000;
