@@ -21,7 +21,7 @@ import { headerOf, type TopicReader } from "./topic-reader.ts";
 const pluginEntry: fc.Arbitrary<PluginEntry> = fc.record({
   v: fc.nat(99),
   events: fc.subarray(["onResponse", "onFormCreation"]),
-  priorityEvents: fc.constant([]),
+  priorityEvents: fc.subarray(["onResponse"]),
   sync: fc.constantFrom(null, { url: "http://127.0.0.1:1", deadlineMs: 100 }),
   state: fc.constantFrom("enabled", "enabled", "disabled", "deregistered"),
 });
@@ -42,6 +42,7 @@ const headers = fc.record(
     ce_type: fc.constantFrom("onResponse", "onFormCreation", "1"),
     ce_teamid: fc.constantFrom("red", "blue", "R D"),
     ce_formid: fc.constantFrom("census", "intake"),
+    ce_priority: fc.constantFrom("urgent", "bulk", "normal"),
   },
   { requiredKeys: [] },
 );
@@ -51,6 +52,7 @@ const flat = fc.record(
     team_id: fc.constantFrom("red", "blue"),
     event: fc.constantFrom("onResponse", "onFormCreation"),
     form_id: fc.constantFrom("census", "intake", null),
+    priority: fc.constantFrom("urgent", "bulk", null, 1),
     data: fc.record({ answers: fc.record({ age: fc.oneof(fc.nat(40), fc.constant("ten")) }, { requiredKeys: [] }) }),
   },
   { requiredKeys: ["data"] },
@@ -60,7 +62,7 @@ const record = fc.oneof(
   fc.record({ headers, value: fc.oneof(flat, fc.constantFrom("{", '"text"')) }),
 );
 
-/** What the router's own functions make of a record for one plugin of team red. */
+/** What the router's own functions make of a record for one plugin of team red; of a copy, its topic. */
 function byTheRouter(
   sample: { headers: Record<string, string>; value: unknown },
   route: TeamRoute | null,
@@ -87,7 +89,7 @@ function byTheRouter(
   const routing = routeEvent(decoded.attributes, decoded.data, resolved);
   if (routing.kind === "nobody") return routing.reason;
   const [outcome] = routing.outcomes;
-  if (outcome?.kind === "copy") return "routed";
+  if (outcome?.kind === "copy") return pluginTopics("plain")[outcome.lane];
   return outcome?.kind === "unmatched" ? outcome.reason : "filter-error";
 }
 
@@ -117,7 +119,7 @@ describe("what try says", () => {
           });
           const pair = { plugin: { id: "plain", status: entry?.state, acceptsEmpty: true } as PluginRecord, row: null };
           const answer = await trial.run("red", pair, trialRequestSchema.parse({ record: sample }));
-          expect(answer.reason ?? "routed").toBe(byTheRouter(sample, route, entry));
+          expect(answer.reason ?? answer.destination).toBe(byTheRouter(sample, route, entry));
         },
       ),
       { numRuns: 1_000 },

@@ -92,7 +92,7 @@ export function composeRouter(
       await sink.prepare(signal);
     },
     source,
-    router: new BatchRouter(table, names, metrics, clock.now, () => logger.isLevelEnabled("debug")),
+    router: new BatchRouter(table, names, metrics, clock, () => logger.isLevelEnabled("debug")),
     sink,
     metrics,
     logger,

@@ -25,6 +25,7 @@ test("what the demo expects of a filter is what the router's filter says, on eve
     responseId: "r",
     revision: 1,
     time: null,
+    priority: null,
   };
   let filters = 0;
   for (const team of TEAMS) {

@@ -74,6 +74,7 @@ function fromHeaders(header: HeaderReader, value: Uint8Array | null): DecodedEve
       responseId: header(EVENT_HEADER.subject) ?? null,
       revision: header(EVENT_HEADER.revision) ?? null,
       time: header(EVENT_HEADER.time) ?? null,
+      priority: header(EVENT_HEADER.priority),
     },
     () => {
       data ??= payload(value === null || value.byteLength === 0 ? {} : JSON.parse(asText(value)));
@@ -95,6 +96,7 @@ function fromStructured(event: Record<string, unknown>): DecodedEvent | Malforme
       responseId: event.subject ?? null,
       revision: event.revision ?? null,
       time: event.time ?? null,
+      priority: event.priority,
     },
     () => payload(event.data ?? fromBase64(event.data_base64) ?? {}),
   );
@@ -118,6 +120,7 @@ function fromFlat(event: Record<string, unknown>, flatSource: string): DecodedEv
       responseId: event.response_id ?? null,
       revision: event.revision ?? null,
       time: event.occurred_at ?? null,
+      priority: event.priority,
     },
     () => payload(event.data ?? {}),
   );
@@ -133,6 +136,7 @@ const HEADER_NAMES: Names = {
   responseId: "ce_subject",
   revision: "ce_revision",
   time: "ce_time",
+  priority: "ce_priority",
 };
 const STRUCTURED_NAMES: Names = {
   id: "id",
@@ -143,6 +147,7 @@ const STRUCTURED_NAMES: Names = {
   responseId: "subject",
   revision: "revision",
   time: "time",
+  priority: "priority",
 };
 const FLAT_NAMES: Names = {
   id: "id",
@@ -153,6 +158,7 @@ const FLAT_NAMES: Names = {
   responseId: "response_id",
   revision: "revision",
   time: "occurred_at",
+  priority: "priority",
 };
 
 function checked(

@@ -22,6 +22,7 @@ export const EVENT_HEADER = {
   teamId: "ce_teamid",
   formId: "ce_formid",
   revision: "ce_revision",
+  priority: "ce_priority",
   contentType: "content-type",
 } as const;
 
@@ -41,6 +42,14 @@ const looseId = <T extends z.ZodType<string, string>>(inner: T) =>
 const revision = z.union([z.int(), z.string().regex(/^\d{1,15}$/, "a revision is a whole number")]).transform(Number);
 const time = z.iso.datetime({ offset: true });
 
+/** `urgent` overtakes what comes as it comes; `bulk` is history that is imported or replayed. */
+export type EventPriority = "urgent" | "bulk";
+
+/** Any other value says nothing: no event is refused for it. */
+function priorityOf(value: unknown): EventPriority | null {
+  return value === "urgent" || value === "bulk" ? value : null;
+}
+
 /** What every event carries, whatever its envelope. Times are ISO 8601. */
 export const eventAttributesSchema = z.object({
   /** Unique within `source`. */
@@ -55,6 +64,8 @@ export const eventAttributesSchema = z.object({
   /** Grows by one with every change of a response; null when the source counts none. */
   revision: revision.nullable(),
   time: time.nullable(),
+  /** The lane that the source asks for; null for none. */
+  priority: z.unknown().transform(priorityOf),
 });
 export type EventAttributes = z.infer<typeof eventAttributesSchema>;
 
@@ -67,6 +78,7 @@ const TIME_PATTERN = z.core.regexes.datetime({ offset: true });
  */
 export function plainAttributes(raw: Readonly<Record<keyof EventAttributes, unknown>>): EventAttributes | null {
   const { id, source, type, teamId, formId, responseId, revision, time } = raw;
+  const priority = priorityOf(raw.priority);
   const plain =
     isText(id, EVENT_TEXT_LENGTH_MAX) &&
     isText(source, EVENT_TEXT_LENGTH_MAX) &&
@@ -78,7 +90,7 @@ export function plainAttributes(raw: Readonly<Record<keyof EventAttributes, unkn
     (responseId === null || isText(responseId, EVENT_TEXT_LENGTH_MAX)) &&
     (revision === null || Number.isSafeInteger(revision)) &&
     (time === null || (typeof time === "string" && TIME_PATTERN.test(time)));
-  return plain ? ({ id, source, type, teamId, formId, responseId, revision, time } as EventAttributes) : null;
+  return plain ? ({ id, source, type, teamId, formId, responseId, revision, time, priority } as EventAttributes) : null;
 }
 
 function isText(value: unknown, lengthMax: number): boolean {
@@ -95,6 +107,7 @@ export const flatEventSchema = z.object({
   response_id: looseId(text).nullish(),
   revision: revision.nullish(),
   occurred_at: time.nullish(),
+  priority: z.unknown().optional(),
   data: z.record(z.string(), z.unknown()).default({}),
 });
 export type FlatEvent = z.input<typeof flatEventSchema>;
@@ -113,6 +126,7 @@ export function attributesOfFlat(event: z.output<typeof flatEventSchema>, flatSo
     responseId: event.response_id ?? null,
     revision: event.revision ?? null,
     time: event.occurred_at ?? null,
+    priority: priorityOf(event.priority),
   };
 }
 

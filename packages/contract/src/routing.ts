@@ -31,9 +31,19 @@ export const onFailureSchema = z.enum(["open", "closed"]);
 /** What a failing sync plugin means for the submit: accepted all the same, or not accepted. */
 export type OnFailure = z.infer<typeof onFailureSchema>;
 
+export const laneSchema = z.enum(["priority", "live", "bulk"]);
+/**
+ * Which of a plugin's topics a copy goes to: what is urgent, what comes as it comes, and what is imported, replayed or over
+ * its team's quota. See docs/decisions/0073.
+ */
+export type Lane = z.infer<typeof laneSchema>;
+/** The most urgent first. */
+export const LANES = laneSchema.options;
+
 /** Largest burst of a quota, events. */
 const QUOTA_BURST_MAX = 1_000_000_000;
 
+/** How many events a team may have delivered as they come; what is over it takes the bulk lane. */
 export const quotaSchema = z.object({
   eventsPerSecond: z.number().positive(),
   burst: z.int().positive().max(QUOTA_BURST_MAX),

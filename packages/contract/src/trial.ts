@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { pluginIdSchema, teamIdSchema } from "./ids.ts";
 import { enablementSchema, problemItemSchema } from "./manager-api.ts";
+import { laneSchema, quotaSchema } from "./routing.ts";
 
 /** A sample as it would stand in the topic: what `plugboard tail --json` prints can be tried as it is. */
 const sampleRecordSchema = z
@@ -120,6 +121,12 @@ export const trialResponseSchema = z
       .string()
       .nullable()
       .describe("The topic that a record like this would be written to; null when it would be written nowhere."),
+    lane: laneSchema
+      .nullable()
+      .describe("Which of the plugin's topics that is; null when it would not be routed by Kafka."),
+    quota: quotaSchema
+      .nullable()
+      .describe("The team's: what is over it takes the bulk lane instead. How much of it is used up is not looked at."),
     problems: z.array(z.string()).describe("Everything that is wrong with a sample that is no event."),
     checks: z.array(trialCheckSchema).describe("In the order in which they are made; all of them are."),
     filter: z.object({ expression: z.string(), problem: filterProblemSchema.nullable() }).nullable(),
@@ -134,6 +141,7 @@ export const trialResponseSchema = z
         responseId: z.string().nullable(),
         revision: z.number().nullable(),
         time: z.string().nullable(),
+        priority: z.enum(["urgent", "bulk"]).nullable(),
       })
       .nullable()
       .describe("The sample as it was read."),
@@ -164,6 +172,8 @@ export const trialResponseSchema = z
         reason: "disabled",
         explanation: "The plugin is not enabled for the team.",
         destination: null,
+        lane: null,
+        quota: null,
         problems: [],
         checks: [
           {

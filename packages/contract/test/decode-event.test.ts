@@ -15,6 +15,7 @@ const ATTRIBUTES: EventAttributes = {
   responseId: "r-1",
   revision: 3,
   time: "2026-01-02T03:04:05.678Z",
+  priority: "urgent",
 };
 const DATA = { answers: { age: 41, name: "Ana" }, collector: "c1" };
 
@@ -29,6 +30,7 @@ const binaryHeaders = (attributes: EventAttributes) =>
     [EVENT_HEADER.subject]: attributes.responseId ?? "",
     [EVENT_HEADER.revision]: String(attributes.revision),
     [EVENT_HEADER.time]: attributes.time ?? "",
+    ...(attributes.priority !== null && { [EVENT_HEADER.priority]: attributes.priority }),
   });
 const structured = (attributes: EventAttributes, data: unknown) => ({
   specversion: "1.0",
@@ -40,6 +42,7 @@ const structured = (attributes: EventAttributes, data: unknown) => ({
   subject: attributes.responseId,
   revision: attributes.revision,
   time: attributes.time,
+  priority: attributes.priority,
   data,
 });
 const flat = (attributes: EventAttributes, data: unknown) => ({
@@ -50,6 +53,7 @@ const flat = (attributes: EventAttributes, data: unknown) => ({
   response_id: attributes.responseId,
   revision: attributes.revision,
   occurred_at: attributes.time,
+  priority: attributes.priority,
   data,
 });
 
@@ -93,6 +97,7 @@ describe("the three envelopes", () => {
       time: fc
         .date({ min: new Date(0), max: new Date("9999-01-01"), noInvalidDate: true })
         .map((date) => date.toISOString()),
+      priority: fc.constantFrom(null, "urgent" as const, "bulk" as const),
     });
     fc.assert(
       fc.property(attributes, (expected) => {
@@ -117,6 +122,17 @@ describe("the three envelopes", () => {
     const decoded = event(decodeEvent(none, bytes({ ...flat(ATTRIBUTES, DATA), id: 7, team_id: 42 }), "core"));
     expect([decoded.attributes.id, decoded.attributes.teamId]).toEqual(["7", "42"]);
   });
+
+  test.each([[undefined], [null], ["normal"], ["URGENT"], [""], [7], [{}]])(
+    "a priority of %j says nothing",
+    (given) => {
+      const way = { ...flat(ATTRIBUTES, DATA), priority: given };
+      for (const value of [way, { ...structured(ATTRIBUTES, DATA), priority: given }])
+        expect(event(decodeEvent(none, bytes(value), "core")).attributes).toEqual({ ...ATTRIBUTES, priority: null });
+      // One that takes the way of the schema, too.
+      expect(event(decodeEvent(none, bytes({ ...way, id: 7 }), "core")).attributes.priority).toBeNull();
+    },
+  );
 
   test("a flat event's own source wins over the setting", () => {
     const decoded = event(decodeEvent(none, bytes({ ...flat(ATTRIBUTES, DATA), source: "kobo" }), "core"));

@@ -45,6 +45,7 @@ const raw = fc.record({
   responseId: fc.oneof(fc.constant(null), value),
   revision: fc.oneof(fc.constant(null), fc.integer(), value),
   time: fc.oneof(fc.constant(null), time, value),
+  priority: fc.oneof(fc.constantFrom(undefined, null, "urgent", "bulk", "Urgent", ""), value),
 });
 
 test("what is read without the schema is what the schema would have read", () => {
@@ -71,6 +72,8 @@ test("an ordinary event is read without the schema", () => {
     responseId: "r-1",
     revision: 1,
     time: "2026-11-21T10:00:00.000Z",
+    priority: null,
   };
   expect(plainAttributes(event)).toEqual(event);
+  expect(plainAttributes({ ...event, priority: undefined })).toEqual(event);
 });

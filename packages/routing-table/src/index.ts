@@ -2,6 +2,7 @@ export type { ExplainedEvaluation } from "@plugboard/rules";
 export * from "./adapters/manager-routes.ts";
 export * from "./adapters/routing-redis.ts";
 export * from "./create-routing-table.ts";
+export * from "./domain/choose-lane.ts";
 export * from "./domain/compile-filter.ts";
 export * from "./domain/decide-route.ts";
 export * from "./domain/explain-route.ts";

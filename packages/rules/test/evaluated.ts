@@ -10,6 +10,7 @@ export const EVENT: EventAttributes = {
   responseId: "r-1",
   revision: 2,
   time: null,
+  priority: null,
 };
 
 export function compiled(text: string): Expression {

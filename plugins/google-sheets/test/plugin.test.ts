@@ -58,6 +58,7 @@ function delivery(responseId: string, answers: object, event: Partial<Delivery["
       teamId: "team-1",
       formId: "f1",
       time: "2026-01-02T03:04:05.000Z",
+      priority: null,
       ...event,
       type,
       revision,

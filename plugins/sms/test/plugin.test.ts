@@ -67,6 +67,7 @@ function delivery(
       formId: "f1",
       revision: 1,
       time: null,
+      priority: null,
       ...event,
       type,
       responseId,

@@ -24,6 +24,7 @@ const event: EventAttributes = {
   responseId: "r1",
   revision: 1,
   time: null,
+  priority: null,
 };
 
 function context() {

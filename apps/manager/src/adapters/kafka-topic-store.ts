@@ -1,4 +1,4 @@
-import { type PluginTopics, pluginTopics } from "@plugboard/contract";
+import { LANES, type PluginTopics, pluginTopics } from "@plugboard/contract";
 import { type Admin, DAY_MS, ensureTopics, type KafkaClient, type TopicSpec } from "@plugboard/kafka";
 import { ConstantBackoff, handleWhen, retry } from "cockatiel";
 import type { TopicStore } from "../domain/ports.ts";
@@ -41,7 +41,8 @@ export class KafkaTopicStore implements TopicStore {
   async ensure(plugin: string): Promise<PluginTopics> {
     const topics = this.namesOf(plugin);
     await this.#withAdmin(async (admin) => {
-      await ensureTopics(admin, [await this.#spec(admin, topics.live, 7 * DAY_MS)]);
+      // All lanes, and those missing of a plugin that is there already: docs/decisions/0073 says why not on first use.
+      await ensureTopics(admin, await Promise.all(LANES.map((lane) => this.#spec(admin, topics[lane], 7 * DAY_MS))));
     });
     return topics;
   }

@@ -1,4 +1,12 @@
-import type { FilterProblem, RoutesResponse, TeamRoute, TrialCheck, TrialResponse } from "@plugboard/contract";
+import type {
+  FilterProblem,
+  Lane,
+  Quota,
+  RoutesResponse,
+  TeamRoute,
+  TrialCheck,
+  TrialResponse,
+} from "@plugboard/contract";
 import { type ExplainedEvaluation, type ExplainedRoute, explainRoute, ROUTE_CHECKS } from "@plugboard/routing-table";
 import type { FilterCheck, RoutingStore, RoutingTableWriter, TeamPluginPair, TopicStore } from "./ports.ts";
 import { buildTeamEntry, pluginKey, teamKey } from "./routing-entries.ts";
@@ -66,7 +74,9 @@ export class RouteTrial {
     const checks = checksOf(subject, enabled, explained);
     const reason = checks.find(({ result }) => result === "failed")?.reason ?? null;
     const outcome = sample.kind === "malformed" ? "malformed" : reason === null ? "routed" : "not-routed";
-    const live = this.#topics.namesOf(plugin).live;
+    // A draft may enable what is not enabled, but a sample of another team stays one.
+    const lane = outcome === "routed" ? (explained?.lane ?? null) : null;
+    const topic = lane === null ? null : this.#topics.namesOf(plugin)[lane];
     return {
       team,
       plugin,
@@ -74,8 +84,10 @@ export class RouteTrial {
       outcome,
       routed: outcome === "routed",
       reason,
-      explanation: summary(subject, checks, live, table, body.draft !== undefined),
-      destination: body.path === "sync" ? null : destination(outcome, live, this.#deadLetters),
+      explanation: summary(subject, checks, laneText(topic, lane, route.quota), table, body.draft !== undefined),
+      destination: body.path === "async" && outcome === "malformed" ? this.#deadLetters : topic,
+      lane,
+      quota: body.path === "sync" ? null : route.quota,
       problems: sample.kind === "malformed" ? [...sample.problems] : [],
       checks,
       filter:
@@ -163,7 +175,7 @@ function told(
 function summary(
   subject: TrialSubject,
   checks: readonly TrialCheck[],
-  live: string,
+  lane: LaneText,
   { readers, explanation }: TrialResponse["table"],
   isDraft: boolean,
 ): string {
@@ -172,7 +184,7 @@ function summary(
   const waits = pair.plugin.status === "disabled" ? ", and waits there until its maintenance is over" : "";
   const routed =
     path === "async"
-      ? `It would be routed: ${pair.plugin.id} gets it in the topic ${live}${waits}.`
+      ? `It would be routed: ${pair.plugin.id} gets it in the topic ${lane.place}${waits}.${lane.quota}`
       : `${pair.plugin.id} would be asked inside the submit.`;
   const more =
     others.length === 0 ? "" : ` After that, it would still fail: ${others.map(({ check }) => check).join(", ")}.`;
@@ -180,8 +192,25 @@ function summary(
   return `${isDraft ? "With the draft: " : ""}${verdict}${readers === "pending" ? ` ${explanation}` : ""}`;
 }
 
-function destination(outcome: TrialResponse["outcome"], live: string, deadLetters: string): string | null {
-  return { routed: live, "not-routed": null, malformed: deadLetters }[outcome];
+interface LaneText {
+  readonly place: string;
+  readonly quota: string;
+}
+
+const LANE_TEXTS: Readonly<Record<Lane, string>> = {
+  priority: ", the lane of what is urgent",
+  live: "",
+  bulk: ", the lane of what is imported or replayed",
+};
+
+function laneText(topic: string | null, lane: Lane | null, quota: Quota | null): LaneText {
+  const limited = quota !== null && lane !== "bulk";
+  return {
+    place: `${topic}${lane === null ? "" : LANE_TEXTS[lane]}`,
+    quota: limited
+      ? ` The team has a quota of ${quota.eventsPerSecond} events a second (burst ${quota.burst}): over it, the event would take the bulk lane.`
+      : "",
+  };
 }
 
 function filterProblem(expression: string, explained: ExplainedEvaluation | null): FilterProblem | null {

@@ -36,7 +36,7 @@ export class KafkaSource implements Source {
   readonly membership: GroupMembership;
   readonly #options: KafkaSourceOptions;
   readonly #reader: PartitionReader;
-  /** The topic as the metrics need it. */
+  /** The topic as the metrics and the share of a quota need it. */
   readonly watch: TopicWatch;
   readonly #assignmentOf = new WeakMap<SourceBatch, Assignment>();
   #assignment: Assignment | undefined;
@@ -91,7 +91,7 @@ export class KafkaSource implements Source {
   async next(): Promise<SourceBatch | null> {
     for (;;) {
       const assignment = this.#assignment;
-      const batch = assignment?.takeBatch(BATCH_BYTES_MAX) ?? null;
+      const batch = assignment?.takeBatch(BATCH_BYTES_MAX, this.watch.partitions) ?? null;
       if (batch !== null && assignment !== undefined) {
         this.#assignmentOf.set(batch, assignment);
         return batch;

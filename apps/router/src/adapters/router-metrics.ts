@@ -16,7 +16,7 @@ const MALFORMED: Readonly<Record<Refused["reason"], true>> = {
 
 /**
  * What the router counts; see source-metrics.ts for what is known of its partitions. Labels grow with plugins (200 at
- * most in one team's table) and with the reasons there are, never with teams, forms or events.
+ * most in one team's table), their three lanes, and with the reasons there are, never with teams, forms or events.
  */
 export function createRouterMetrics(registry: Registry): RouterMetrics {
   const registers = [registry];
@@ -26,7 +26,16 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     "router_records_in_total",
     "Records read from the topic of events, repeated reads included.",
   );
-  const copiesOut = counter("router_copies_total", "Copies made for each plugin, repeated ones included.", ["plugin"]);
+  const copiesOut = counter(
+    "router_copies_total",
+    "Copies made for each plugin, by lane (live; priority is urgent; bulk is history or over quota), repeated ones included.",
+    ["plugin", "lane"],
+  );
+  const overQuota = counter(
+    "router_over_quota_total",
+    "Copies that took the bulk lane because their team was over its quota. None is lost; they come after what is live.",
+    ["plugin"],
+  );
   const unmatched = counter(
     "router_unmatched_total",
     "Events that an enabled plugin, or a whole team, did not get, by reason. Normal for filters and forms; a rise of not-configured or filter-error is a team's settings.",
@@ -61,7 +70,7 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   );
   // A counter that is born at its first event shows no increase: what an alert looks at stands at 0 from the start.
   for (const reason of Object.keys(MALFORMED)) malformed.inc({ reason }, 0);
-  const plugins = new Set<string>();
+  const topics = new Set<string>();
   const inFlight = new Gauge({
     name: "router_in_flight_bytes",
     help: "Memory of records read and not settled; fetching pauses at the limit.",
@@ -111,12 +120,14 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   });
   return {
     recordsIn: (count) => recordsIn.inc(count),
-    copiesOut: (plugin, topic, count) => {
-      copiesOut.inc({ plugin }, count);
-      if (plugins.has(plugin)) return;
-      plugins.add(plugin);
+    copiesOut: (plugin, lane, topic, count) => {
+      copiesOut.inc({ plugin, lane }, count);
+      if (topics.has(topic)) return;
+      topics.add(topic);
       parked.inc({ topic }, 0);
+      overQuota.inc({ plugin }, 0);
     },
+    overQuota: (plugin, count) => overQuota.inc({ plugin }, count),
     unmatched: (reason, count) => unmatched.inc({ reason }, count),
     malformed: (reason) => malformed.inc({ reason }),
     filterError: (plugin) => filterErrors.inc({ plugin }),

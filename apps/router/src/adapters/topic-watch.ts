@@ -17,7 +17,7 @@ export interface TopicWatchOptions {
 }
 
 /**
- * What the metrics tell of the topic and fetches do not: how many partitions it has, how long it keeps records, and where
+ * What fetches do not tell of the topic: how many partitions it has (for the share of a quota, and metrics), how long it keeps records, and where
  * its partitions end while fetching pauses. Nothing waits for it; a look that fails is made again.
  */
 export class TopicWatch {

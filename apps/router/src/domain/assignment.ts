@@ -108,8 +108,11 @@ export class Assignment {
     this.#fetched.push(fetched);
   }
 
-  /** Joins what was fetched into one batch of about `bytesMax`, and begins to track it; null when there is nothing. */
-  takeBatch(bytesMax: number): SourceBatch | null {
+  /**
+   * Joins what was fetched into one batch of about `bytesMax`, and begins to track it; null when there is nothing.
+   * @param topicPartitions all of the topic's, as far as known.
+   */
+  takeBatch(bytesMax: number, topicPartitions: number | null = null): SourceBatch | null {
     const first = this.#fetched.shift();
     if (first === undefined) return null;
     let { records, bytes } = first;
@@ -121,7 +124,13 @@ export class Assignment {
       for (const [partition, end] of next.ends) ends.set(partition, end);
     }
     for (const [partition, end] of ends) this.tracker.begin(partition, end);
-    return { topic: this.#topic, membership: this.membership, records, bytes, ends, revoked: this.ended };
+    const share = this.#shareOf(topicPartitions);
+    return { topic: this.#topic, membership: this.membership, records, bytes, share, ends, revoked: this.ended };
+  }
+
+  /** What was just added may not be known to the one who counted: never more than all. */
+  #shareOf(topicPartitions: number | null): number {
+    return topicPartitions === null ? 1 : Math.min(1, this.partitions.length / topicPartitions);
   }
 
   /** Nothing more is fetched, and what no batch was made of is dropped. @returns the bytes dropped. */

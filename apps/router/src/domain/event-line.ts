@@ -1,4 +1,4 @@
-import type { EventAttributes } from "@plugboard/contract";
+import type { EventAttributes, Lane } from "@plugboard/contract";
 import type { EventRouting } from "./route-event.ts";
 
 /** What the debug log tells of one event, once its copies are acknowledged. Names are those of docs/logs.md. */
@@ -11,7 +11,7 @@ export interface EventLine {
   readonly response: string | null;
   /** `<topic>/<partition>/<offset>`. */
   readonly origin: string;
-  /** Per enabled plugin: `copy`, or why not; of an event that goes to nobody, the team's reason stands in `nobody`. */
+  /** Per enabled plugin: `copy` and its lane, unless that is the live one, or why there is none; of an event that goes to nobody, the team's reason stands in `nobody`. */
   readonly decisions: Readonly<Record<string, string>>;
   readonly nobody?: string;
 }
@@ -23,7 +23,7 @@ export function eventLine(event: EventAttributes, origin: string, routing: Event
       ? {}
       : Object.fromEntries(
           routing.outcomes.map((outcome) => {
-            if (outcome.kind === "copy") return [outcome.plugin, "copy"];
+            if (outcome.kind === "copy") return [outcome.plugin, copyText(outcome)];
             return [outcome.plugin, outcome.kind === "unmatched" ? outcome.reason : `filter-error: ${outcome.detail}`];
           }),
         );
@@ -38,4 +38,9 @@ export function eventLine(event: EventAttributes, origin: string, routing: Event
     decisions,
     ...(routing.kind === "nobody" && { nobody: routing.reason }),
   };
+}
+
+function copyText({ lane, overQuota }: { readonly lane: Lane; readonly overQuota: boolean }): string {
+  if (overQuota) return "copy: bulk, over quota";
+  return lane === "live" ? "copy" : `copy: ${lane}`;
 }

@@ -1,3 +1,4 @@
+import type { Lane } from "@plugboard/contract";
 import type { ResolvedTeam } from "@plugboard/routing-table";
 import type { HeaderBlock, RecordHeader } from "./header-block.ts";
 
@@ -27,6 +28,8 @@ export interface SourceBatch {
   readonly bytes: number;
   /** Aborts when the partitions are no longer this process's: what is not written yet must not be written. */
   readonly revoked: AbortSignal;
+  /** This process's part of the topic's partitions, above 0 and up to 1; 1 while the topic's are not known. */
+  readonly share: number;
   /** Per partition, the offset to go on from once everything in this batch is settled. */
   readonly ends: ReadonlyMap<number, number>;
 }
@@ -93,7 +96,8 @@ export interface Routes {
 /** What is counted and measured; see adapters/router-metrics.ts for names and meanings. */
 export interface RouterMetrics {
   recordsIn(count: number): void;
-  copiesOut(plugin: string, topic: string, count: number): void;
+  copiesOut(plugin: string, lane: Lane, topic: string, count: number): void;
+  overQuota(plugin: string, count: number): void;
   unmatched(reason: string, count: number): void;
   malformed(reason: string): void;
   filterError(plugin: string): void;

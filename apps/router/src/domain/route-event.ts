@@ -1,13 +1,15 @@
-import type { EventAttributes } from "@plugboard/contract";
-import { decideRoute, type ResolvedTeam, type UnmatchedReason } from "@plugboard/routing-table";
+import type { EventAttributes, Lane, PluginEntry, TeamRoute } from "@plugboard/contract";
+import { chooseLane, decideRoute, type ResolvedTeam, type UnmatchedReason } from "@plugboard/routing-table";
+import { type Admission, NO_QUOTAS } from "./quotas.ts";
 
 /*
  *  core ─submit─► manager /v1/process ─► sync plugins /execute        (in the request; verdicts appended)
  *    └─emit─► `responses` ─► kafka-source ─► decode ─► routing-table ─► route-event ─► kafka-sink ─► `plugin.<id>`
- *                                │ malformed                                │ over quota, replay
- *                                ▼                                          ▼
- *                           `responses.dlq`                           `plugin.<id>.bulk`
- *    `plugin.<id>` ─► SDK consumer ─► fair queue ─► attempt(identity, deadline) ─► handler ─► outcome ─► `deliveries`
+ *                                │ malformed                                │ urgent ─► `plugin.<id>.priority`
+ *                                ▼                                          │ over quota, history
+ *                           `responses.dlq`                                 ▼
+ *                                                                     `plugin.<id>.bulk`
+ *    `plugin.<id>…` ─► SDK consumer ─► fair queue ─► attempt(identity, deadline) ─► handler ─► outcome ─► `deliveries`
  *                                                       │ retry later          │ given up
  *                                                       ▼                      ▼
  *                                            due-time table (plugin's DB)   `plugin.<id>.dlq`
@@ -18,7 +20,14 @@ type NobodyReason = "unknown-team" | "disabled";
 
 /** What becomes of an event at one of its team's enabled plugins. */
 type RouteOutcome =
-  | { readonly kind: "copy"; readonly plugin: string; readonly routeVersion: string }
+  | {
+      readonly kind: "copy";
+      readonly plugin: string;
+      readonly routeVersion: string;
+      readonly lane: Lane;
+      /** Its lane is `bulk` for no other reason. */
+      readonly overQuota: boolean;
+    }
   | { readonly kind: "unmatched"; readonly plugin: string; readonly reason: Exclude<UnmatchedReason, "filter-error"> }
   | {
       readonly kind: "filter-error";
@@ -38,11 +47,13 @@ const NONE_ENABLED: EventRouting = { kind: "nobody", reason: "disabled" };
  * Decides for every enabled plugin of the event's team. Pure; each plugin is decided on its own, in the table's order.
  * @param resolved the team's part of the routing table; null when the manager knows no such team.
  * @param data the event's payload; parsed only when a route has a filter.
+ * @param quotas asked about copies that are to go live or urgent, of routes with a quota.
  */
 export function routeEvent(
   event: EventAttributes,
   data: () => object,
   resolved: ResolvedTeam | null | undefined,
+  quotas: Admission = NO_QUOTAS,
 ): EventRouting {
   if (resolved === null || resolved === undefined) return UNKNOWN_TEAM;
   const { team, plugins } = resolved;
@@ -54,8 +65,22 @@ export function routeEvent(
       return { kind: "unmatched", plugin: route.id, reason: decision.reason };
     const routeVersion = `${team.v}.${plugin?.v ?? 0}`;
     return decision.kind === "routed"
-      ? { kind: "copy", plugin: route.id, routeVersion }
+      ? // Nothing is routed to a plugin that is not known.
+        copyOf(event, route, plugin as PluginEntry, routeVersion, quotas)
       : { kind: "filter-error", plugin: route.id, routeVersion, detail: decision.detail ?? "" };
   });
   return { kind: "team", outcomes };
+}
+
+/** Over quota wins over urgent; history uses nothing of the quota up, for it is in the bulk lane anyway. */
+function copyOf(
+  event: EventAttributes,
+  { id, quota }: TeamRoute,
+  plugin: PluginEntry,
+  routeVersion: string,
+  quotas: Admission,
+): RouteOutcome {
+  const lane = chooseLane(event, plugin);
+  const overQuota = quota !== null && lane !== "bulk" && !quotas.admits(event.teamId, id, quota);
+  return { kind: "copy", plugin: id, routeVersion, lane: overQuota ? "bulk" : lane, overQuota };
 }

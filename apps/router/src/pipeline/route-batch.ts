@@ -1,6 +1,8 @@
-import { deadLetterTopic, pluginTopics, type Refused } from "@plugboard/contract";
+import { deadLetterTopic, type Refused } from "@plugboard/contract";
+import type { Clock } from "@plugboard/runtime";
 import { decodeRecord } from "../domain/decode-record.ts";
 import { type EventLine, eventLine } from "../domain/event-line.ts";
+import { LaneTopics } from "../domain/lane-topics.ts";
 import {
   type CopyContext,
   copyContext,
@@ -10,6 +12,7 @@ import {
   originOf,
 } from "../domain/outgoing.ts";
 import type { OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
+import { Quotas } from "../domain/quotas.ts";
 import { routeEvent } from "../domain/route-event.ts";
 
 /** Names the router writes to and a flat event's source. */
@@ -33,7 +36,10 @@ export interface RoutedBatch {
 /** What a batch leads to, gathered while it is routed; counted once per batch, for counters with labels are dear. */
 interface Collected {
   readonly outgoing: OutgoingRecord[];
+  /** By topic. */
   readonly copies: Map<string, number>;
+  /** By plugin. */
+  readonly overQuota: Map<string, number>;
   readonly unmatched: Map<string, number>;
   readonly lines: EventLine[] | null;
 }
@@ -42,23 +48,30 @@ function tally(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** Routes batches; holds only names that were made once. */
+/** Routes batches; holds names that were made once, and what is left of teams' quotas. */
 export class BatchRouter {
   readonly #routes: Routes;
   readonly #names: RoutingNames;
   readonly #metrics: RouterMetrics;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #wide: () => boolean;
-  /** Live topic by plugin: at most as many as there are plugins. */
-  readonly #topics = new Map<string, string>();
+  readonly #topics: LaneTopics;
+  readonly #quotas = new Quotas();
 
   /** @param wide whether a line per event is to be logged, asked once per batch. */
-  constructor(routes: Routes, names: RoutingNames, metrics: RouterMetrics, now: () => number, wide: () => boolean) {
+  constructor(
+    routes: Routes,
+    names: RoutingNames,
+    metrics: RouterMetrics,
+    clock: Pick<Clock, "now" | "monotonic">,
+    wide: () => boolean,
+  ) {
     this.#routes = routes;
     this.#names = names;
     this.#metrics = metrics;
-    this.#now = now;
+    this.#clock = clock;
     this.#wide = wide;
+    this.#topics = new LaneTopics(names.pluginTopicPrefix);
   }
 
   /**
@@ -70,10 +83,12 @@ export class BatchRouter {
     const teams = new Set<string>();
     for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
     const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
-    const routedAt = new Date(this.#now()).toISOString();
+    const routedAt = new Date(this.#clock.now()).toISOString();
+    this.#quotas.begin(this.#clock.monotonic(), batch.share);
     const collected: Collected = {
       outgoing: [],
       copies: new Map(),
+      overQuota: new Map(),
       unmatched: new Map(),
       lines: this.#wide() ? [] : null,
     };
@@ -103,8 +118,7 @@ export class BatchRouter {
           event satisfies never;
       }
     }
-    for (const [plugin, count] of collected.copies) this.#metrics.copiesOut(plugin, this.#liveTopic(plugin), count);
-    for (const [reason, count] of collected.unmatched) this.#metrics.unmatched(reason, count);
+    this.#count(collected);
     return { batch, outgoing, malformed, times, lines };
   }
 
@@ -112,9 +126,9 @@ export class BatchRouter {
     read: Omit<CopyContext, "own" | "shared">,
     data: () => object,
     resolved: Parameters<typeof routeEvent>[2],
-    { outgoing, copies, unmatched, lines }: Collected,
+    { outgoing, copies, overQuota, unmatched, lines }: Collected,
   ): void {
-    const routing = routeEvent(read.event, data, resolved);
+    const routing = routeEvent(read.event, data, resolved, this.#quotas);
     lines?.push(eventLine(read.event, read.origin, routing));
     if (routing.kind === "nobody") {
       tally(unmatched, routing.reason);
@@ -124,11 +138,14 @@ export class BatchRouter {
     let context: CopyContext | undefined;
     for (const outcome of routing.outcomes) {
       switch (outcome.kind) {
-        case "copy":
+        case "copy": {
           context ??= copyContext(read.record, read.event, read.origin, read.routedAt);
-          tally(copies, outcome.plugin);
-          outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, this.#liveTopic(outcome.plugin)));
+          const topic = this.#topics.topicOf(outcome.plugin, outcome.lane);
+          tally(copies, topic);
+          if (outcome.overQuota) tally(overQuota, outcome.plugin);
+          outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, topic));
           break;
+        }
         case "unmatched":
           tally(unmatched, outcome.reason);
           break;
@@ -145,12 +162,12 @@ export class BatchRouter {
     }
   }
 
-  #liveTopic(plugin: string): string {
-    let topic = this.#topics.get(plugin);
-    if (topic === undefined) {
-      topic = pluginTopics(plugin, this.#names.pluginTopicPrefix).live;
-      this.#topics.set(plugin, topic);
+  #count({ copies, overQuota, unmatched }: Collected): void {
+    for (const [topic, count] of copies) {
+      const { plugin, lane } = this.#topics.laneOf(topic);
+      this.#metrics.copiesOut(plugin, lane, topic, count);
     }
-    return topic;
+    for (const [plugin, count] of overQuota) this.#metrics.overQuota(plugin, count);
+    for (const [reason, count] of unmatched) this.#metrics.unmatched(reason, count);
   }
 }

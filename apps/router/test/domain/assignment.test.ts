@@ -20,6 +20,15 @@ const fetched = (partition: number, from: number, to: number, bytes: number): Fe
 describe("an assignment", () => {
   const open = () => new Assignment("responses", { memberId: "m", generationId: 1 }, [0, 1]);
 
+  test("knows its part of the topic, as far as the topic is known", () => {
+    const shareWith = (partitions: number | null) => {
+      const assignment = open();
+      assignment.add(fetched(0, 0, 1, 1));
+      return assignment.takeBatch(100, partitions)?.share;
+    };
+    expect([null, 1, 2, 8].map(shareWith)).toEqual([1, 1, 1, 0.25]);
+  });
+
   test("joins waiting fetches into batches up to the bound, in order, and tracks each partition's end", () => {
     const assignment = open();
     assignment.add(fetched(0, 0, 3, 40));

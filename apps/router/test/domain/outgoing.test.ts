@@ -15,6 +15,7 @@ const event: EventAttributes = {
   responseId: null,
   revision: null,
   time: null,
+  priority: null,
 };
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
 const nullable = fc.option(bytes);

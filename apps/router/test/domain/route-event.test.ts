@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import type { EventAttributes, PluginEntry, TeamRoute } from "@plugboard/contract";
+import { chooseLane } from "@plugboard/routing-table";
 import fc from "fast-check";
 import { routeEvent } from "../../src/domain/route-event.ts";
 
@@ -12,6 +13,7 @@ const event: EventAttributes = {
   responseId: "r",
   revision: 1,
   time: null,
+  priority: null,
 };
 const plugin = (more: Partial<PluginEntry> = {}): PluginEntry => ({
   v: 7,
@@ -57,13 +59,54 @@ describe("routing an event", () => {
     expect(routing).toMatchObject({
       kind: "team",
       outcomes: [
-        { kind: "copy", plugin: "gets", routeVersion: "3.7" },
+        { kind: "copy", plugin: "gets", routeVersion: "3.7", lane: "live", overQuota: false },
         { kind: "unmatched", plugin: "other-event", reason: "not-subscribed" },
         { kind: "filter-error", plugin: "bad-filter", routeVersion: "3.9" },
         { kind: "copy", plugin: "resting", routeVersion: "3.7" },
         { kind: "unmatched", plugin: "gone", reason: "deregistered" },
       ],
     });
+  });
+
+  test("a copy takes the lane it asks for, and the bulk lane when its team is over its quota", () => {
+    const limit = { eventsPerSecond: 1, burst: 1 };
+    const one = fc.record({
+      priority: fc.constantFrom(null, "urgent" as const, "bulk" as const),
+      urgent: fc.boolean(),
+      limited: fc.boolean(),
+      admits: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(one, ({ priority, urgent, limited, admits }) => {
+        const asked: unknown[] = [];
+        const quotas = { admits: (...of: unknown[]) => asked.push(of) > 0 && admits };
+        const entry = plugin({ priorityEvents: urgent ? ["onResponse"] : [] });
+        const resolved = {
+          team: { v: 1, plugins: [route("p", { quota: limited ? limit : null })] },
+          plugins: new Map([["p", entry]]),
+        };
+        const routing = routeEvent({ ...event, priority }, () => ({}), resolved, quotas);
+        const chosen = chooseLane({ ...event, priority }, entry);
+        const counts = limited && chosen !== "bulk";
+        // An unlimited route, and history, ask for nothing.
+        expect(asked).toEqual(counts ? [["team", "p", limit]] : []);
+        const overQuota = counts && !admits;
+        const lane = overQuota ? "bulk" : chosen;
+        expect(routing).toMatchObject({ kind: "team", outcomes: [{ kind: "copy", lane, overQuota }] });
+      }),
+    );
+  });
+
+  test("what is not routed uses nothing of a quota up", () => {
+    const quotas = {
+      admits: () => {
+        throw new Error("the quota was asked");
+      },
+    };
+    const limited = route("p", { quota: { eventsPerSecond: 1, burst: 1 }, filter: "false" });
+    const resolved = { team: { v: 1, plugins: [limited] }, plugins: new Map([["p", plugin()]]) };
+    const routing = routeEvent(event, () => ({}), resolved, quotas);
+    expect(routing).toMatchObject({ outcomes: [{ kind: "unmatched", reason: "filter" }] });
   });
 
   test("whatever is enabled: one outcome per plugin, in order, and no payload is parsed without a filter", () => {

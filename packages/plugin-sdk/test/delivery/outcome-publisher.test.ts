@@ -17,6 +17,7 @@ const received = {
     responseId: "r",
     revision: null,
     time: null,
+    priority: null,
   },
   data: {},
   orderKey: null,

@@ -1,5 +1,6 @@
-import type { PluginEntry } from "@plugboard/contract";
+import type { Lane, PluginEntry } from "@plugboard/contract";
 import { type ExplainedEvaluation, explainEvaluation, variablesOf } from "@plugboard/rules";
+import { chooseLane } from "./choose-lane.ts";
 import { decideRoute, type RouteDecision, type RouteQuestion, type UnmatchedReason } from "./decide-route.ts";
 
 /** What `decideRoute` asks, in its order. */
@@ -34,6 +35,8 @@ export interface ExplainedRoute {
   readonly checks: readonly ExplainedCheck[];
   /** What the route's filter says of the event; null without a filter, or where the payload cannot be read. */
   readonly filter: ExplainedEvaluation | null;
+  /** The lane it takes by Kafka while its team is within its quota; null when it is not routed, or not by Kafka. */
+  readonly lane: Lane | null;
 }
 
 /**
@@ -55,7 +58,12 @@ export function explainRoute(question: RouteQuestion): ExplainedRoute {
     decision,
     checks: ROUTE_CHECKS.map((check) => explained(check, failures.get(check) ?? null, unregistered)),
     filter: explainFilter(question),
+    lane: laneOf(question, decision),
   };
+}
+
+function laneOf({ path, event, plugin }: RouteQuestion, { kind }: RouteDecision): Lane | null {
+  return kind === "routed" && path === "async" && plugin !== undefined ? chooseLane(event, plugin) : null;
 }
 
 function explained(check: RouteCheck, reason: UnmatchedReason | null, unregistered: boolean): ExplainedCheck {

@@ -12,6 +12,7 @@ const EVENT: EventAttributes = {
   responseId: "r-1",
   revision: 2,
   time: null,
+  priority: null,
 };
 
 function evaluate(expression: string, answers: unknown = {}): FilterResult {

@@ -12,6 +12,7 @@ const EVENT: EventAttributes = {
   responseId: "r-1",
   revision: 1,
   time: null,
+  priority: null,
 };
 const PLUGIN: PluginEntry = {
   v: 1,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { EventAttributes, PluginEntry, TeamRoute } from "@plugboard/contract";
 import fc from "fast-check";
+import { chooseLane } from "../../src/domain/choose-lane.ts";
 import { decideRoute, type RouteQuestion } from "../../src/domain/decide-route.ts";
 import { explainRoute, ROUTE_CHECKS } from "../../src/domain/explain-route.ts";
 
@@ -13,11 +14,12 @@ const event: fc.Arbitrary<EventAttributes> = fc.record({
   responseId: fc.constant("r-1"),
   revision: fc.constantFrom(1, null),
   time: fc.constant(null),
+  priority: fc.constantFrom(null, null, "urgent", "bulk"),
 });
 const plugin: fc.Arbitrary<PluginEntry> = fc.record({
   v: fc.nat(),
   events: fc.subarray(["onResponse", "onFormCreation"]),
-  priorityEvents: fc.constant([]),
+  priorityEvents: fc.subarray(["onResponse"]),
   sync: fc.constantFrom(null, { url: "http://127.0.0.1:1", deadlineMs: 100 }),
   state: fc.constantFrom("enabled", "disabled", "deregistered"),
 });
@@ -95,6 +97,17 @@ describe("explaining a routing decision", () => {
         },
       ),
       { numRuns: 2_000 },
+    );
+  });
+
+  test("the lane is the one that routers take, for what is routed by Kafka", () => {
+    fc.assert(
+      fc.property(question, (asked) => {
+        const { decision, lane } = explainRoute(asked);
+        const routed = decision.kind === "routed" && asked.path === "async" && asked.plugin !== undefined;
+        expect(lane).toBe(routed ? chooseLane(asked.event, asked.plugin) : null);
+      }),
+      { numRuns: 1_000 },
     );
   });
 

@@ -13,6 +13,7 @@ const event: EventAttributes = {
   responseId: "r1",
   revision: 2,
   time: "2026-01-01T00:00:00Z",
+  priority: null,
 };
 
 const now = () => 0;
