@@ -10,7 +10,7 @@ const TEAM = "team-readers";
 const PLUGIN = "sink";
 const TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 /** Java starts slowly on a busy machine. */
-const SLOW_MS = 120_000;
+const SLOW_MS = 180_000;
 const RESPONSES = ["r-1", "r-2", "日本"];
 const REVISIONS = [1, 2, 3];
 const DELIVERY = ["id", "plugin", "team", "event", "route-version", "routed-at", "origin"].map((name) =>

@@ -2,9 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  type Admin,
   coreAccess,
   createKafkaClient,
   grant,
+  type KafkaAccess,
   type KafkaClient,
   type KafkaNames,
   managerAccess,
@@ -14,32 +16,39 @@ import {
 import { createLogger, type KafkaSettings } from "@plugboard/runtime";
 import { createCertificateAuthority, type KafkaCluster, startKafka } from "@plugboard/stack";
 import { type OwnKafka, PlugboardUnderTest } from "../plugboard-under-test.ts";
+import { aclEntries } from "./acl-entries.ts";
 import type { JavaTools } from "./java-tools.ts";
 
-/** Processes by the name of their user. */
-const USERS = ["manager", "router", "validator", "other", "collect-core"] as const;
+/** Processes by the name of their user; then those who may do nothing, only what concerns topics, and what commands grant. */
+const USERS = [
+  "manager",
+  "router",
+  "validator",
+  "other",
+  "collect-core",
+  "ungranted",
+  "topics-only",
+  "by-command",
+] as const;
 type User = (typeof USERS)[number];
 
 /** A broker that asks for TLS, a client certificate and a login, and a Plugboard whose processes have a user each. */
 export class SecuredInstallation {
   readonly kafka: KafkaCluster;
   readonly #directory: string;
-  readonly #java: JavaTools;
   readonly #certificate: { readonly certFile: string; readonly keyFile: string };
 
   private constructor(
     kafka: KafkaCluster,
-    java: JavaTools,
     directory: string,
     certificate: { readonly certFile: string; readonly keyFile: string },
   ) {
     this.kafka = kafka;
-    this.#java = java;
     this.#directory = directory;
     this.#certificate = certificate;
   }
 
-  static async start(java: JavaTools): Promise<SecuredInstallation> {
+  static async start(): Promise<SecuredInstallation> {
     const users = Object.fromEntries(USERS.map((user) => [user, passwordOf(user)]));
     const kafka = await startKafka({ security: { users, clientCertificates: true } });
     const directory = mkdtempSync(join(tmpdir(), "secured-"));
@@ -47,7 +56,7 @@ export class SecuredInstallation {
     const [certFile, keyFile] = [join(directory, "client.pem"), join(directory, "client.key")];
     writeFileSync(certFile, issued?.certificate ?? "");
     writeFileSync(keyFile, issued?.key ?? "", { mode: 0o600 });
-    return new SecuredInstallation(kafka, java, directory, { certFile, keyFile });
+    return new SecuredInstallation(kafka, directory, { certFile, keyFile });
   }
 
   async stop(): Promise<void> {
@@ -95,25 +104,36 @@ export class SecuredInstallation {
     const kafka: OwnKafka = {
       settings: this.settingsOf(username, password),
       environmentOf: (service) => this.environmentOf(service),
-      prepare: (plugboard) => this.#grant(plugboard),
+      prepare: (plugboard) => this.#grantAll(plugboard),
     };
     return await PlugboardUnderTest.open({ kafka });
   }
 
-  /** What docs/kafka-security.md has an operator run, with this installation's names. */
-  async #grant(plugboard: PlugboardUnderTest): Promise<void> {
+  /** What docs/kafka-security.md says that each process needs, with this installation's names. */
+  async #grantAll(plugboard: PlugboardUnderTest): Promise<void> {
     const names = namesOf(plugboard);
-    const access = {
+    await this.grant(plugboard.admin, {
       manager: managerAccess(names),
       router: routerAccess(names),
       validator: pluginAccess("validator", names),
       other: pluginAccess("other", names),
       "collect-core": coreAccess(names),
-    };
-    const lines = Object.entries(access).flatMap(([user, list]) => list.map((one) => grant(user, one)));
+      "topics-only": [...routerAccess(names), ...pluginAccess("validator", names)].filter(
+        ({ resource }) => resource === "topic",
+      ),
+    });
+  }
+
+  async grant(admin: Pick<Admin, "createAcls">, access: Partial<Record<User, readonly KafkaAccess[]>>): Promise<void> {
+    const acl = Object.entries(access).flatMap(([user, list]) => aclEntries(user, list));
+    await admin.createAcls({ acl });
+  }
+
+  /** By the commands of docs/kafka-security.md, each run as an operator runs it. */
+  async grantByCommands(java: JavaTools, user: User, access: readonly KafkaAccess[]): Promise<void> {
     const where = ["--bootstrap-server", this.kafka.brokers, "--command-config", this.#adminProperties()];
-    const input = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    await this.#java.run("GrantAccess", where, input);
+    const input = access.map((one) => `${JSON.stringify(grant(user, one))}\n`).join("");
+    await java.run("GrantAccess", where, input);
   }
 
   /** As the document says an operator writes it. */

@@ -1,19 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { freePorts, startProcess, testEnvironment, uniqueName, waitUntil } from "@plugboard/stack";
+import { managerAccess, pluginAccess, routerAccess } from "@plugboard/kafka";
+import { waitUntil } from "@plugboard/stack";
 import { callJson, type PlugboardUnderTest, type Service } from "../plugboard-under-test.ts";
+import { aclEntries, grantedTo } from "./acl-entries.ts";
 import { type JavaTools, javaTools } from "./java-tools.ts";
+import { expectSaid, RefusedProcess } from "./refused-processes.ts";
 import { namesOf, SecuredInstallation } from "./secured-installation.ts";
 
-const WAIT_MS = 40_000;
+const WAIT_MS = 60_000;
 /** For tests that start a process. */
-const SLOW_MS = 120_000;
+const SLOW_MS = 180_000;
 const RULE = { id: "savings", check: "answers.savings <= answers.income", message: "Ask again.", fields: ["savings"] };
 
 const java = await javaTools();
 if (typeof java === "string") process.stderr.write(`test/interop/secured-kafka.test.ts skips: ${java}\n`);
-const withJava = typeof java === "string" ? describe.skip : describe;
+const withJava = typeof java === "string" ? test.skip : test;
 
-withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted but what the document says", () => {
+describe("on a Kafka with TLS, client certificates, SCRAM and nothing granted but what the document says", () => {
   let secured: SecuredInstallation;
   let plugboard: PlugboardUnderTest;
   let core: Service;
@@ -21,9 +24,7 @@ withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
   let validator: Service;
 
   beforeAll(async () => {
-    if (typeof java === "string") return;
-    java.warmUp();
-    secured = await SecuredInstallation.start(java);
+    secured = await SecuredInstallation.start();
     plugboard = await secured.openPlugboard();
     // The core creates it, with its own rights.
     await plugboard.admin.deleteTopics({ topics: [plugboard.responses] });
@@ -38,8 +39,23 @@ withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
 
   afterAll(async () => {
     await plugboard?.close();
-    await Promise.all([secured?.stop(), (java as JavaTools).close()]);
+    await Promise.all([secured?.stop(), typeof java === "string" ? undefined : java.close()]);
   }, 60_000);
+
+  withJava(
+    "the commands of the document grant what it lists",
+    async () => {
+      const access = [...routerAccess(namesOf(plugboard)), ...managerAccess(namesOf(plugboard))];
+      await secured.grantByCommands(java as JavaTools, "by-command", access);
+      const granted = await grantedTo("by-command", plugboard.admin);
+      expect(granted.map((one) => JSON.stringify(Object.entries(one).toSorted())).toSorted()).toEqual(
+        aclEntries("by-command", access)
+          .map((one) => JSON.stringify(Object.entries(one).toSorted()))
+          .toSorted(),
+      );
+    },
+    SLOW_MS,
+  );
 
   /** Submits a response that breaks the rule and waits until the core has been told so by the plugin. */
   async function flagged(): Promise<void> {
@@ -161,7 +177,7 @@ withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
     test("a plugin writes no responses and into no plugin's topic, its own included", async () => {
       const names = namesOf(plugboard);
       for (const topic of [names.responses, `${names.pluginPrefix}other`, `${names.pluginPrefix}validator`]) {
-        expect(await writing("validator", topic)).toMatch(/Not authorized to access topics/i);
+        expect(await writing("validator", topic)).toMatch(`topic ${topic}: Kafka refuses validator the topic`);
       }
     });
 
@@ -169,75 +185,22 @@ withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
       const names = namesOf(plugboard);
       const other = `${names.pluginPrefix}other`;
       for (const topic of [names.responses, other]) {
-        expect(await writing("manager", topic)).toMatch(/Not authorized to access topics/i);
+        expect(await writing("manager", topic)).toMatch(`topic ${topic}: Kafka refuses manager the topic`);
       }
     });
   });
 
-  describe("a process that is not let in says why in a line, and that it is not ready:", () => {
-    const NAMES = ["router", "validator", "manager"] as const;
-    type Name = (typeof NAMES)[number];
-    const NEEDS: Record<Name, Record<string, string>> = {
-      router: {},
-      validator: {},
-      manager: {
-        PLUGBOARD_ADMIN_TOKEN: "a-token-of-this-test",
-        PLUGBOARD_SIGNING_KEY: "a-key-of-this-test-of-32-bytes-or-more",
-      },
-    };
-    const ENTRIES: Record<Name, string> = {
-      router: "apps/router/src/main.ts",
-      validator: "plugins/validator/src/main.ts",
-      manager: "apps/manager/src/main.ts",
-    };
-
-    /** @returns undefined while nothing is known. */
-    async function notReady(name: Name, port: string): Promise<true | undefined> {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3_000) }).catch(
-        () => null,
-      );
-      // A plugin listens only when it has reached Kafka, and ends when it does not.
-      if (name === "validator") return answer === null || answer.status === 503 ? true : undefined;
-      if (answer === null) return undefined;
-      // The manager serves teams without Kafka; what it lacks stands in its answer.
-      if (name === "manager") return /kafka/.test(await answer.text()) || undefined;
-      expect(answer.status).toBe(503);
-      return true;
-    }
-
-    /** Starts all three with these settings of Kafka. */
-    async function expectSaid(kafka: Record<string, string>, patterns: Record<Name, RegExp>): Promise<void> {
-      const environment = await plugboard.pluginEnvironment("validator");
-      const ports = await freePorts(NAMES.length);
-      const running = await Promise.all(
-        NAMES.map(async (name, index) => {
-          const [PLUGBOARD_NAMESPACE, PORT] = [uniqueName("ns"), String(ports[index])];
-          const { redisUrl } = testEnvironment();
-          const env = { ...environment, ...kafka, ...NEEDS[name], PLUGBOARD_NAMESPACE, PORT, REDIS_URL: redisUrl };
-          return { name, port: PORT, child: await startProcess({ name, entry: ENTRIES[name], env }) };
-        }),
-      );
-      try {
-        await Promise.all(
-          running.map(async ({ name, port, child }) => {
-            await child.waitForLog(patterns[name], WAIT_MS);
-            await waitUntil(`${name} is not ready`, WAIT_MS, () => notReady(name, port));
-          }),
-        );
-      } finally {
-        await Promise.all(running.map(({ child }) => child.kill("SIGKILL")));
-      }
-    }
+  describe("a process that is not let in says what is missing, is not ready, and goes on trying:", () => {
+    const environmentOf = async (user: string, password?: string) => ({
+      ...(await plugboard.pluginEnvironment("validator")),
+      ...secured.environmentOf(user, password),
+    });
 
     test(
       "a wrong password",
       async () => {
-        const byKafkajs = /invalid credentials/;
-        await expectSaid(secured.environmentOf("router", "wrong"), {
-          router: /"reason":"Kafka refuses the login of router: correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"/,
-          validator: byKafkajs,
-          manager: byKafkajs,
-        });
+        const login = /Kafka refuses the login of router: correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD/;
+        await expectSaid(await environmentOf("router", "wrong"), { router: login, validator: login, manager: login });
       },
       SLOW_MS,
     );
@@ -245,15 +208,57 @@ withJava("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
     test(
       "brokers whose authority is not trusted",
       async () => {
-        const byKafkajs = /certificate/;
+        const handshake = /the TLS handshake failed: [^"]*certificate[^"]*; KAFKA_TLS_CA names the authority/;
         await expectSaid(
-          { ...secured.environmentOf("router"), KAFKA_TLS_CA: await secured.strangersAuthority() },
-          {
-            router: /"reason":"the TLS handshake failed: [^"]*certificate[^"]*; KAFKA_TLS_CA names the authority/,
-            validator: byKafkajs,
-            manager: byKafkajs,
-          },
+          { ...(await environmentOf("router")), KAFKA_TLS_CA: await secured.strangersAuthority() },
+          { router: handshake, validator: handshake, manager: handshake },
         );
+      },
+      SLOW_MS,
+    );
+
+    test(
+      "a user without rights",
+      async () => {
+        const { responses, pluginPrefix, deliveries } = namesOf(plugboard);
+        await expectSaid(await environmentOf("ungranted"), {
+          router: new RegExp(`"reason":"the topic ${responses} does not exist yet, or may not be read`),
+          validator: new RegExp(`"reason":"the topic ${pluginPrefix}validator does not exist yet, or may not be read`),
+          manager: new RegExp(`the topic ${deliveries} cannot be created: Not authorized`),
+        });
+      },
+      SLOW_MS,
+    );
+
+    test(
+      "a user without some, until they are granted",
+      async () => {
+        const names = namesOf(plugboard);
+        const missing = [...routerAccess(names), ...pluginAccess("validator", names)].filter(
+          ({ resource }) => resource !== "topic",
+        );
+        const of = (resource: string) => ({ "topics-only": missing.filter((one) => one.resource === resource) });
+        const env = { ...(await environmentOf("topics-only")), PLUGBOARD_NAMESPACE: plugboard.name };
+        const own = { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "b", ROUTER_GROUP_ID: plugboard.group };
+        const started = await Promise.all([
+          RefusedProcess.start("router", { ...env, ...own }),
+          RefusedProcess.start("validator", env),
+        ]);
+        const [ofRouter, ofPlugin] = started;
+        try {
+          await Promise.all([
+            ofRouter.says(/"reason":"Kafka refuses topics-only: Transactional Id authorization failed/),
+            ofPlugin.says(
+              new RegExp(`Kafka refuses topics-only the group.*"group":"${names.pluginGroup("validator")}"`),
+            ),
+          ]);
+          await secured.grant(plugboard.admin, of("transactional-id"));
+          await ofRouter.says(/"reason":"Kafka refuses topics-only: Group authorization failed/);
+          await secured.grant(plugboard.admin, of("group"));
+          await Promise.all(started.map((one) => one.becomesReady()));
+        } finally {
+          await Promise.all(started.map((one) => one.kill()));
+        }
       },
       SLOW_MS,
     );

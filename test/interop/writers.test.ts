@@ -23,7 +23,7 @@ import { digestOf, RoutedCopies } from "./routed-copies.ts";
 
 const TEAM = "team-interop";
 /** For what another program has to be started for, and on a busy machine. */
-const SLOW_MS = 120_000;
+const SLOW_MS = 180_000;
 
 const java = await javaTools();
 const withJava = typeof java === "string" ? skipSaying(java) : test;

@@ -10,6 +10,7 @@ import {
 } from "kafkajs";
 import { readAllCodecs } from "./compression-codecs.ts";
 import { SafeProducer, type SafeProducerOptions } from "./safe-producer.ts";
+import { type Asked, whyRefused } from "./why-refused.ts";
 
 export type { Admin, Consumer, EachBatchPayload, IHeaders, KafkaMessage } from "kafkajs";
 
@@ -22,6 +23,8 @@ export interface KafkaClient {
   consumer(config: ConsumerConfig): Consumer;
   admin(): Admin;
   producer(options?: SafeProducerOptions): SafeProducer;
+  /** Why Kafka did not do what it was asked for, in one line that names what is to be corrected. */
+  why(error: unknown, asked?: Asked): string;
 }
 
 /** Deadline of one request to a broker, milliseconds. */
@@ -48,11 +51,25 @@ export function createKafkaClient(clientId: string, settings: KafkaSettings, log
     },
   };
   const kafka = new Kafka(config);
+  const why = (error: unknown, asked?: Asked) => whyRefused(error, settings, asked);
   return {
     consumer: (consumerConfig) => kafka.consumer(consumerConfig),
-    admin: () => kafka.admin(),
-    producer: (options) => new SafeProducer(kafka, options),
+    admin: () => withReason(kafka.admin(), why),
+    producer: (options) => new SafeProducer(kafka, { why, ...options }),
+    why,
   };
+}
+
+/** Whoever fails to connect is told what to correct: kafkajs says what happened, and not which setting it comes from. */
+function withReason(admin: Admin, why: (error: unknown) => string): Admin {
+  const connect = async () => {
+    try {
+      await admin.connect();
+    } catch (error) {
+      throw new Error(why(error), { cause: error });
+    }
+  };
+  return { ...admin, connect };
 }
 
 let silenced = false;

@@ -1,4 +1,4 @@
-import { deadLetterTopic, pluginTopics } from "@plugboard/contract";
+import { deadLetterTopic, LANES, type Lane, pluginTopics } from "@plugboard/contract";
 
 /** What a process may do with what of Kafka; everything else is refused to it. */
 export interface KafkaAccess {
@@ -35,6 +35,12 @@ export const DEFAULT_KAFKA_NAMES: KafkaNames = {
   pluginGroup: (plugin) => `plugboard.${plugin}`,
 };
 
+const LANE_NOTES: Readonly<Record<Lane, string>> = {
+  priority: " that are urgent",
+  live: ", and no other plugin's",
+  bulk: " of the past, and those over a team's quota",
+};
+
 export function managerAccess(names: KafkaNames): KafkaAccess[] {
   return [
     prefixed("topic", names.pluginPrefix, ["Create", "Describe"], "creates a plugin's topic when it registers"),
@@ -59,11 +65,14 @@ export function routerAccess(names: KafkaNames): KafkaAccess[] {
 }
 
 export function pluginAccess(plugin: string, names: KafkaNames): KafkaAccess[] {
-  const { live, deadLetter } = pluginTopics(plugin, names.pluginPrefix);
+  const { deadLetter, ...lanes } = pluginTopics(plugin, names.pluginPrefix);
+  const group = names.pluginGroup(plugin);
   return [
-    literal("topic", live, ["Read"], "reads its deliveries, and no other plugin's"),
-    literal("topic", live, ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
-    literal("group", names.pluginGroup(plugin), ["Read"], "shares them between its instances"),
+    ...LANES.flatMap((lane) => [
+      literal("topic", lanes[lane], ["Read"], `reads its deliveries${LANE_NOTES[lane]}`),
+      literal("topic", lanes[lane], ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
+      literal("group", lane === "live" ? group : `${group}.${lane}`, ["Read"], "shares them between its instances"),
+    ]),
     literal("topic", deadLetter, ["Create", "Write"], "what it has given up"),
     literal("topic", names.deliveries, ["Write"], "tells what became of each delivery"),
     literal("topic", names.commands, ["Write"], "only for a plugin that flags responses"),

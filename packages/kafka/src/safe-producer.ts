@@ -17,6 +17,8 @@ export interface SafeProducerOptions {
   readonly pendingBytesMax?: number;
   /** How long partition counts are trusted, milliseconds; a key's partition may differ for this long after partitions were added. */
   readonly metadataAgeMsMax?: number;
+  /** Says why the brokers refused, in a line; the error's message without it. */
+  readonly why?: (error: unknown) => string;
 }
 
 /** kafkajs groups a request's records in quadratic time: 500 keeps it linear enough (measured-facts: 50 k/s). */
@@ -56,6 +58,7 @@ export class SafeProducer {
   readonly #chunkBytesMax: number;
   readonly #pendingBytesMax: number;
   readonly #metadataAgeMsMax: number;
+  readonly #why: (error: unknown) => string;
   readonly #sends = new Set<Promise<void>>();
   #pendingBytes = 0;
   /** Settles when the last send that asked for room has got it: room is given in the order it was asked for. */
@@ -68,6 +71,7 @@ export class SafeProducer {
     this.#chunkBytesMax = options.chunkBytesMax ?? CHUNK_BYTES_MAX;
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX;
     this.#metadataAgeMsMax = options.metadataAgeMsMax ?? METADATA_AGE_MS_MAX;
+    this.#why = options.why ?? ((error) => (error as Error).message);
     // Records arrive here with their partition; kafkajs's own partitioner is never asked.
     this.#producer = kafka.producer({
       // kafkajs skips a partition that it has not heard of: it has to look about as often as is done here. Its own five
@@ -83,7 +87,11 @@ export class SafeProducer {
   }
 
   async connect(): Promise<void> {
-    await Promise.all([this.#producer.connect(), this.#admin.connect()]);
+    try {
+      await Promise.all([this.#producer.connect(), this.#admin.connect()]);
+    } catch (error) {
+      throw new Error(this.#why(error), { cause: error });
+    }
   }
 
   /** Waits for what was asked to be sent, then disconnects. */
@@ -121,7 +129,7 @@ export class SafeProducer {
       if (failed !== undefined) throw failed.reason;
     } catch (error) {
       this.#forget(topic);
-      throw new Failure("produce-incomplete", `topic ${topic}: ${(error as Error).message}`, { cause: error });
+      throw new Failure("produce-incomplete", `topic ${topic}: ${this.#why(error)}`, { cause: error });
     } finally {
       this.#pendingBytes -= bytes;
       this.#roomMade();

@@ -59,7 +59,19 @@ export async function topicsReady(admin: Admin, topics: readonly string[]): Prom
   });
 }
 
+/** @throws for brokers that refuse, with the topic: kafkajs says only that there were errors. */
 async function create(admin: Admin, spec: TopicSpec): Promise<boolean> {
+  try {
+    return await createOnce(admin, spec);
+  } catch (error) {
+    const refused = (error as { errors?: readonly Error[] }).errors?.[0];
+    throw refused === undefined
+      ? error
+      : Object.assign(refused, { message: `the topic ${spec.topic} cannot be created: ${refused.message}` });
+  }
+}
+
+async function createOnce(admin: Admin, spec: TopicSpec): Promise<boolean> {
   return await admin.createTopics({
     waitForLeaders: false,
     timeout: 10_000,

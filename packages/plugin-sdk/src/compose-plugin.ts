@@ -22,6 +22,7 @@ import type { ContextParts } from "./handlers/handler-context.ts";
 import { sendFlags } from "./handlers/send-flags.ts";
 import { healthChecks } from "./health-checks.ts";
 import { pluginApp, settingsCheck } from "./http/plugin-app.ts";
+import { KafkaConnections } from "./kafka-connections.ts";
 import { createSdkMetrics } from "./metrics.ts";
 import { ManagerClient } from "./registration/manager-client.ts";
 import { rebuildSettings } from "./registration/rebuild-settings.ts";
@@ -44,7 +45,6 @@ export interface ComposedPlugin {
   readonly ready: (signal?: AbortSignal) => Promise<void>;
 }
 
-const CONNECT_ATTEMPTS_MAX = 4;
 const START_DEADLINE_MS = 120_000;
 /** What a drain may take beyond PLUGIN_DRAIN_MS: commits, the last outcomes, goodbye. */
 const STOP_MARGIN_MS = 15_000;
@@ -56,15 +56,11 @@ export async function composePlugin<Schema extends z.ZodObject>(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<ComposedPlugin> {
   const ground = await layGround(definition, environment);
-  const { settings, logger, database, drain, table, producer, admin } = ground;
+  const { settings, logger, database, drain, table } = ground;
   const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
-  const { server, registrar } = composeSurface(definition, ground, delivery?.consumer ?? null);
-  const connections: Component = {
-    name: "kafka",
-    start: () => connectPolicy().execute(async () => void (await Promise.all([producer.connect(), admin.connect()]))),
-    stop: async () => void (await Promise.allSettled([producer.disconnect(), admin.disconnect()])),
-  };
+  const connections = new KafkaConnections(ground);
+  const { server, registrar } = composeSurface(definition, ground, connections, delivery?.consumer ?? null);
   const lifecycle = new Lifecycle(
     [
       { name: "database", stop: () => database.close() },
@@ -78,7 +74,7 @@ export async function composePlugin<Schema extends z.ZodObject>(
     ],
     { logger, startDeadlineMs: START_DEADLINE_MS, stopDeadlineMs: settings.PLUGIN_DRAIN_MS + STOP_MARGIN_MS },
   );
-  const problem = () => registrar.problem ?? delivery?.consumer.problem ?? null;
+  const problem = () => connections.problem ?? registrar.problem ?? delivery?.consumer.problem ?? null;
   return {
     lifecycle,
     logger,
@@ -163,6 +159,7 @@ type Ground<Schema extends z.ZodObject> = Awaited<ReturnType<typeof layGround<Sc
 function composeSurface<Schema extends z.ZodObject>(
   definition: PluginDefinition<Schema>,
   ground: Ground<Schema>,
+  kafka: { readonly problem: string | null },
   consumer: { readonly problem: string | null } | null,
 ) {
   const { plugin, settings, logger, registration, database, drain, registry, contexts, teamSettings, table } = ground;
@@ -187,7 +184,7 @@ function composeSurface<Schema extends z.ZodObject>(
       secret: { current: () => webhookSecret },
       contexts,
       logger,
-      checks: healthChecks({ registrar, consumer, database, table }),
+      checks: healthChecks({ registrar, kafka, consumer, database, table }),
       registry,
       flatSource: settings.EVENT_SOURCE,
       stopping: drain.stopping,
@@ -228,13 +225,6 @@ function wake<Schema extends z.ZodObject>(ground: Ground<Schema>, loop: { kick()
   wakeTeam({ plugin, retries, table, kick: () => loop.kick() }, team, drain.draining).catch((error: Error) => {
     // What waits is due by itself before long; this only makes it sooner.
     logger.debug({ team, reason: error.message }, "kept deliveries not woken");
-  });
-}
-
-function connectPolicy() {
-  return retry(handleAll, {
-    maxAttempts: CONNECT_ATTEMPTS_MAX,
-    backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 5_000 }),
   });
 }
 

@@ -5,6 +5,7 @@ import type { PluginDatabase } from "./store/connect-database.ts";
 
 export interface CheckedParts {
   readonly registrar: Pick<Registrar, "registered" | "problem">;
+  readonly kafka: { readonly problem: string | null };
   /** Null for a plugin without onEvent. */
   readonly consumer: { readonly problem: string | null } | null;
   readonly database: Pick<PluginDatabase, "sdk">;
@@ -15,10 +16,10 @@ export interface CheckedParts {
 const STALE_AFTER_SECONDS = 5;
 
 /**
- * What `/readyz` reports. Without its database or a first registration a plugin can do nothing; a manager that went away
- * later, a rebalance or a stale table only delay it.
+ * What `/readyz` reports. Without its database, a first registration or a first connection to Kafka a plugin can do
+ * nothing; a manager that went away later, a rebalance or a stale table only delay it.
  */
-export function healthChecks({ registrar, consumer, database, table }: CheckedParts): readonly HealthCheck[] {
+export function healthChecks({ registrar, kafka, consumer, database, table }: CheckedParts): readonly HealthCheck[] {
   return [
     {
       name: "database",
@@ -33,6 +34,7 @@ export function healthChecks({ registrar, consumer, database, table }: CheckedPa
       critical: true,
       problem: () => (registrar.registered ? null : registrar.problem),
     },
+    { name: "kafka", critical: true, problem: () => kafka.problem },
     { name: "manager", critical: false, problem: () => registrar.problem },
     ...(consumer === null
       ? []

@@ -2,7 +2,7 @@ import { Consumer, type ConsumerGroupJoinPayload } from "@platformatic/kafka";
 import type { KafkaSettings, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, type IPolicy, retry } from "cockatiel";
 import type { Membership } from "../domain/ports.ts";
-import { connectionOptions } from "./kafka-connection.ts";
+import { connectionOptions, whyNotReached } from "./kafka-connection.ts";
 
 /** A member that is silent for this long is dead: its partitions go to others. */
 const SESSION_TIMEOUT_MS = 10_000;
@@ -110,7 +110,8 @@ export class GroupMembership {
           await this.consumer.joinGroup({});
         } catch (error) {
           if (this.#stopped.signal.aborted) return;
-          this.#options.logger.warn({ error, group: this.#options.groupId }, "joining the group failed: trying again");
+          const { kafka, groupId: group, logger } = this.#options;
+          logger.warn({ reason: whyNotReached(error, kafka), error, group }, "joining the group failed: trying again");
           throw error;
         }
       }, this.#stopped.signal)

@@ -29,8 +29,8 @@ function hostOf(broker: string): string {
 }
 
 /**
- * Why no broker could be asked, in one line: the client's error is a tree of every attempt, and what an operator needs is
- * at its leaves.
+ * Why no broker could be asked, or why it refused, in one line: the client's error is a tree of every attempt, and what an
+ * operator needs is at its leaves.
  */
 export function whyNotReached(error: unknown, settings: KafkaSettings): string {
   const all = [...errorsIn(error)];
@@ -39,6 +39,9 @@ export function whyNotReached(error: unknown, settings: KafkaSettings): string {
   const certificate = all.find((inner) => /certificate/i.test(inner.message));
   if (certificate !== undefined)
     return `the TLS handshake failed: ${certificate.message}; KAFKA_TLS_CA names the authority that is trusted`;
+  const refused = all.find((inner) => "apiId" in inner && String(inner.apiId).endsWith("_AUTHORIZATION_FAILED"));
+  if (refused !== undefined)
+    return `Kafka refuses ${settings.KAFKA_SASL_USERNAME ?? "this process"}: ${refused.message} docs/kafka-security.md lists the rights it needs`;
   return (all.at(-1) ?? (error as Error)).message;
 }
 

@@ -10,6 +10,8 @@ const PARKED_KEPT_MS = 30 * DAY_MS;
 /** Parked copies keep their key's order, and may be many. */
 const PARKED_PARTITIONS = 6;
 
+class CreationFailed extends Error {}
+
 /**
  * Waits until the topic of events exists (its owner, the core, creates it), and creates the router's own topics where
  * they are missing. Replication is the brokers' default.
@@ -33,7 +35,8 @@ export async function prepareTopics(
         await prepareOnce(admin, topics, logger);
       } catch (error) {
         signal.throwIfAborted();
-        const reason = whyNotReached(error, kafka);
+        const why = whyNotReached(error, kafka);
+        const reason = error instanceof CreationFailed ? `${error.message}: ${why}` : why;
         logger.warn({ reason, brokers: kafka.KAFKA_BROKERS }, "not ready to route: trying again");
         logger.debug({ error }, "not ready to route");
         throw error;
@@ -50,8 +53,11 @@ async function prepareOnce(
   logger: Logger,
 ): Promise<void> {
   const existing = new Set(await admin.listTopics());
+  // Brokers with ACLs leave out what the asker has no right to.
   if (!existing.has(responses))
-    throw new Error(`the topic ${responses} does not exist yet: the core creates it (RESPONSES_TOPIC names it)`);
+    throw new Error(
+      `the topic ${responses} does not exist yet, or may not be read: the core creates it (RESPONSES_TOPIC names it)`,
+    );
   const deadLetters = deadLetterTopic(responses);
   if (!existing.has(deadLetters)) await create(admin, deadLetters, 1, DEAD_LETTERS_KEPT_MS, logger);
   if (!existing.has(parked)) await create(admin, parked, PARKED_PARTITIONS, PARKED_KEPT_MS, logger);
@@ -70,6 +76,7 @@ async function create(admin: Admin, topic: string, partitions: number, keptMs: n
     logger.info({ topic, partitions }, "topic created");
   } catch (error) {
     // Another router was first.
-    if (findErrorBy(error as Error, "apiId", "TOPIC_ALREADY_EXISTS") === null) throw error;
+    if (findErrorBy(error as Error, "apiId", "TOPIC_ALREADY_EXISTS") === null)
+      throw new CreationFailed(`the topic ${topic} cannot be created`, { cause: error });
   }
 }

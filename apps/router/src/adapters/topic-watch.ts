@@ -1,6 +1,6 @@
 import { Admin, ConfigResourceTypes, FetchIsolationLevels, ListOffsetTimestamps } from "@platformatic/kafka";
 import { type Clock, type KafkaSettings, type Logger, SparseLog } from "@plugboard/runtime";
-import { connectionOptions } from "./kafka-connection.ts";
+import { connectionOptions, whyNotReached } from "./kafka-connection.ts";
 
 /** How often the ends of the topic's partitions are asked for. */
 const LOOK_MS = 5_000;
@@ -68,9 +68,10 @@ export class TopicWatch {
           retentionDue = clock.monotonic() + RETENTION_LOOK_MS;
         }
       } catch (error) {
+        const { kafka, topic } = this.#options;
         if (!signal.aborted)
           this.#log.warn(
-            { error, topic: this.#options.topic },
+            { reason: whyNotReached(error, kafka), error, topic },
             "the topic's ends or retention are not known: metrics of lag may be old",
           );
       }

@@ -13,6 +13,8 @@ export interface TransactionalIdsOptions {
   /** The first id; the others begin with it. */
   readonly base: string;
   readonly createProducer: (id: string) => BatchProducer;
+  /** Says in one line why an id was not given. */
+  readonly why: (error: unknown) => string;
   readonly stopping: AbortSignal;
   readonly logger: Logger;
 }
@@ -65,8 +67,9 @@ export class TransactionalIds {
         this.#current = id;
         return producer;
       } catch (error) {
-        this.#options.logger.warn(
-          { error, transactionalId: id },
+        const { why, logger } = this.#options;
+        logger.warn(
+          { reason: why(error), error, transactionalId: id },
           "the transactional id cannot be taken: trying another",
         );
         throw error;

@@ -5,6 +5,7 @@ import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type So
 import { nextRound, type Part } from "../domain/produce-round.ts";
 import { AwayTopics } from "./away-topics.ts";
 import { BatchProducer } from "./batch-producer.ts";
+import { whyNotReached } from "./kafka-connection.ts";
 import { partitionOf } from "./partition-of.ts";
 import { MESSAGE_TOO_LARGE, type PartAnswer } from "./produce-answer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
@@ -83,7 +84,8 @@ export class TransactionalSink implements Sink {
     const createProducer = (id: string) => new BatchProducer(options.kafka, options.metrics, id);
     const { transactionalId: base, logger } = options;
     this.#away = new AwayTopics({ ...options, directory: this.#directory });
-    this.#ids = new TransactionalIds({ base, createProducer, stopping: this.#stopping.signal, logger });
+    const why = (error: unknown) => whyNotReached(error, options.kafka);
+    this.#ids = new TransactionalIds({ base, createProducer, why, stopping: this.#stopping.signal, logger });
     this.#producer = createProducer(base);
   }
 

@@ -78,13 +78,13 @@ export class TopicConsumer implements Component {
   }
 
   async #run(): Promise<void> {
-    const { draining } = this.#parts;
+    const { draining, kafka, topic, groupId: group } = this.#parts;
     const policy = retry(handleAll, {
       backoff: new ExponentialBackoff({ initialDelay: 250, maxDelay: RESTART_DELAY_MS_MAX }),
     });
     policy.onFailure(({ reason }) => {
-      this.problem = "error" in reason ? (reason.error as Error).message : "stopped";
-      if (!draining.aborted) this.#log.warn({ reason: this.problem }, "not consuming; trying again");
+      this.problem = "error" in reason ? kafka.why(reason.error, { topic, group }) : "stopped";
+      if (!draining.aborted) this.#log.warn({ reason: this.problem, topic, group }, "not consuming; trying again");
     });
     try {
       await policy.execute(() => this.#session(), draining);
@@ -127,8 +127,12 @@ export class TopicConsumer implements Component {
   }
 
   async #topicExists(): Promise<void> {
-    const topics = await this.#parts.admin.listTopics();
-    if (!topics.includes(this.#parts.topic)) throw new Error(`the topic ${this.#parts.topic} does not exist yet`);
+    const { admin, topic } = this.#parts;
+    // Harmless when it is connected; when it is not, this tells why.
+    await admin.connect();
+    const topics = await admin.listTopics();
+    // Brokers with ACLs leave out what the asker has no right to.
+    if (!topics.includes(topic)) throw new Error(`the topic ${topic} does not exist yet, or may not be read`);
   }
 
   /** Resolves at the drain, rejects at a crash that kafkajs does not restart from. */
@@ -143,7 +147,10 @@ export class TopicConsumer implements Component {
     const ended = new Promise<void>((resolve, reject) => {
       this.#parts.draining.addEventListener("abort", () => resolve(), { once: true });
       consumer.on(consumer.events.CRASH, ({ payload }) => {
-        this.problem = payload.error.message;
+        this.problem = this.#parts.kafka.why(payload.error, {
+          topic: this.#parts.topic,
+          group: this.#parts.groupId,
+        });
         if (!payload.restart) reject(payload.error);
       });
     });
