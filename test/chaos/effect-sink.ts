@@ -22,7 +22,10 @@ export class EffectSink {
 
   static async listen(port: number): Promise<EffectSink> {
     const server = createServer(async (request, response) => {
-      const { id, team } = JSON.parse(await text(request)) as { id: string; team: string };
+      const body = await text(request).catch(() => "");
+      // Cut off by a plugin that was killed or is stopping: never asked for.
+      if (!request.complete) return;
+      const { id, team } = JSON.parse(body) as { id: string; team: string };
       switch (sink.#treatments.get(team) ?? "answers") {
         case "hangs":
           return;
