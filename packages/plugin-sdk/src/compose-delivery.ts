@@ -1,4 +1,4 @@
-import { pluginTopics } from "@plugboard/contract";
+import { LANES, type Lane, pluginTopics } from "@plugboard/contract";
 import type { Admin, KafkaClient, SafeProducer } from "@plugboard/kafka";
 import type { RoutingTable } from "@plugboard/routing-table";
 import { type Logger, systemClock } from "@plugboard/runtime";
@@ -10,8 +10,9 @@ import type { PluginDefinition } from "./define-plugin.ts";
 import { Attempter } from "./delivery/attempt.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { FairPool } from "./delivery/fair-pool.ts";
-import { HandOver } from "./delivery/hand-over.ts";
+import { BULK_LIMITS, HandOver, PROMPT_LIMITS } from "./delivery/hand-over.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
+import type { MalformedRecord, Received } from "./delivery/received.ts";
 import { RETRIES_MAX, RetryLoop } from "./delivery/retry-loop.ts";
 import type { Drain } from "./drain.ts";
 import type { ContextParts } from "./handlers/handler-context.ts";
@@ -48,7 +49,7 @@ const LEASE_MARGIN_MS = 5_000;
 const OUTCOME_FLUSH_MS = 5_000;
 const ROOM_POLL_MS = 1_000;
 
-/** Wires what brings deliveries to `onEvent`: consumer, retries, dead letters, outcomes. */
+/** Wires what brings deliveries to `onEvent`: a consumer per lane, retries, dead letters, outcomes. */
 export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryWiring<Schema>) {
   const { definition, settings, instance, database, retries, metrics, drain, logger, producer, admin } = wiring;
   const clock = systemClock;
@@ -99,19 +100,17 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     draining: drain.draining,
     stopping: drain.stopping,
   });
-  const consumer = new TopicConsumer({
+  const liveGroup = settings.PLUGIN_GROUP_ID ?? `plugboard.${plugin}`;
+  const laneParts = {
     kafka: wiring.kafka,
     admin,
-    topic: topics.live,
-    groupId: settings.PLUGIN_GROUP_ID ?? `plugboard.${plugin}`,
     sessionTimeoutMs: settings.PLUGIN_SESSION_TIMEOUT_MS,
     plugin,
     flatSource: settings.EVENT_SOURCE,
     pool,
-    attempt: (received, signal) => attempter.attempt(received, null, signal),
-    refuse: (malformed) => attempter.refuse(malformed),
-    handOver: new HandOver({ retries, attempter, pool, table: loop, clock, leaseMs }),
-    room: async (signal) => {
+    attempt: (received: Received, signal: AbortSignal) => attempter.attempt(received, null, signal),
+    refuse: (malformed: MalformedRecord) => attempter.refuse(malformed),
+    room: async (signal: AbortSignal) => {
       while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);
     },
     flush: () => outcomes.flush(OUTCOME_FLUSH_MS),
@@ -119,13 +118,25 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     logger,
     draining: drain.draining,
     stopping: drain.stopping,
-  });
-  const topicRetention = new TopicRetention(admin, topics.live, clock);
+  };
+  const consumerOf = (lane: Lane) => {
+    const limits = lane === "bulk" ? BULK_LIMITS : PROMPT_LIMITS;
+    return new TopicConsumer({
+      ...laneParts,
+      lane,
+      topic: topics[lane],
+      groupId: lane === "live" ? liveGroup : `${liveGroup}.${lane}`,
+      handOver: new HandOver({ retries, attempter, pool, table: loop, clock, leaseMs, limits }),
+    });
+  };
+  const consumers = LANES.map(consumerOf);
   registerDeliveryMetrics(wiring.registry, {
     retries: () => loop.backlog(),
     retriesMax: RETRIES_MAX,
-    partitions: () => consumer.ages.status(clock.now()),
-    retentionMs: () => topicRetention.current(),
+    lanes: consumers.map(({ lane, ages }) => {
+      const retention = new TopicRetention(admin, topics[lane], clock);
+      return { lane, partitions: () => ages.status(clock.now()), retentionMs: () => retention.current() };
+    }),
   });
-  return { outcomes, loop, consumer, retention: new Retention(deliveries, clock, logger) };
+  return { outcomes, loop, consumers, retention: new Retention(deliveries, clock, logger) };
 }

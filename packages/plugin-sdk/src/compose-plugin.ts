@@ -60,7 +60,7 @@ export async function composePlugin<Schema extends z.ZodObject>(
   const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
   const connections = new KafkaConnections(ground);
-  const { server, registrar } = composeSurface(definition, ground, connections, delivery?.consumer ?? null);
+  const { server, registrar } = composeSurface(definition, ground, connections, delivery?.consumers ?? []);
   const lifecycle = new Lifecycle(
     [
       { name: "database", stop: () => database.close() },
@@ -69,12 +69,13 @@ export async function composePlugin<Schema extends z.ZodObject>(
       tableComponent(table, drain.draining),
       server,
       registrar,
-      ...(delivery === null ? [] : [delivery.loop, delivery.consumer]),
+      ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]),
       drain,
     ],
     { logger, startDeadlineMs: START_DEADLINE_MS, stopDeadlineMs: settings.PLUGIN_DRAIN_MS + STOP_MARGIN_MS },
   );
-  const problem = () => connections.problem ?? registrar.problem ?? delivery?.consumer.problem ?? null;
+  const live = delivery?.consumers.find(({ lane }) => lane === "live");
+  const problem = () => connections.problem ?? registrar.problem ?? live?.problem ?? null;
   return {
     lifecycle,
     logger,
@@ -160,7 +161,7 @@ function composeSurface<Schema extends z.ZodObject>(
   definition: PluginDefinition<Schema>,
   ground: Ground<Schema>,
   kafka: { readonly problem: string | null },
-  consumer: { readonly problem: string | null } | null,
+  consumers: readonly { readonly name: string; readonly problem: string | null }[],
 ) {
   const { plugin, settings, logger, registration, database, drain, registry, contexts, teamSettings, table } = ground;
   const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
@@ -184,7 +185,7 @@ function composeSurface<Schema extends z.ZodObject>(
       secret: { current: () => webhookSecret },
       contexts,
       logger,
-      checks: healthChecks({ registrar, kafka, consumer, database, table }),
+      checks: healthChecks({ registrar, kafka, consumers, database, table }),
       registry,
       flatSource: settings.EVENT_SOURCE,
       stopping: drain.stopping,

@@ -6,8 +6,8 @@ import type { PluginDatabase } from "./store/connect-database.ts";
 export interface CheckedParts {
   readonly registrar: Pick<Registrar, "registered" | "problem">;
   readonly kafka: { readonly problem: string | null };
-  /** Null for a plugin without onEvent. */
-  readonly consumer: { readonly problem: string | null } | null;
+  /** One per lane; none for a plugin without onEvent. */
+  readonly consumers: readonly { readonly name: string; readonly problem: string | null }[];
   readonly database: Pick<PluginDatabase, "sdk">;
   readonly table: Pick<RoutingTable, "stalenessSeconds">;
 }
@@ -19,7 +19,7 @@ const STALE_AFTER_SECONDS = 5;
  * What `/readyz` reports. Without its database, a first registration or a first connection to Kafka a plugin can do
  * nothing; a manager that went away later, a rebalance or a stale table only delay it.
  */
-export function healthChecks({ registrar, kafka, consumer, database, table }: CheckedParts): readonly HealthCheck[] {
+export function healthChecks({ registrar, kafka, consumers, database, table }: CheckedParts): readonly HealthCheck[] {
   return [
     {
       name: "database",
@@ -36,10 +36,10 @@ export function healthChecks({ registrar, kafka, consumer, database, table }: Ch
     },
     { name: "kafka", critical: true, problem: () => kafka.problem },
     { name: "manager", critical: false, problem: () => registrar.problem },
-    ...(consumer === null
+    ...consumers.map((consumer) => ({ name: consumer.name, critical: false, problem: () => consumer.problem })),
+    ...(consumers.length === 0
       ? []
       : [
-          { name: "consumer", critical: false, problem: () => consumer.problem },
           {
             name: "routing-table",
             critical: false,

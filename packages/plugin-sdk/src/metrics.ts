@@ -1,4 +1,4 @@
-import { deliveryOutcomeSchema } from "@plugboard/contract";
+import { deliveryOutcomeSchema, type Lane } from "@plugboard/contract";
 import { END_TO_END_BUCKETS_SECONDS, LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PartitionStatus } from "./consumer/partition-ages.ts";
@@ -75,13 +75,18 @@ export interface Measured {
   /** The due-time table, of all instances. */
   readonly retries: () => RetryBacklog | null;
   readonly retriesMax: number;
-  /** Of the partitions that are this process's now. */
+  readonly lanes: readonly MeasuredLane[];
+}
+
+export interface MeasuredLane {
+  readonly lane: Lane;
+  /** Those that are this process's now. */
   readonly partitions: () => readonly PartitionStatus[];
   /** Null while not known. */
   readonly retentionMs: () => number | null;
 }
 
-/** What is known of the plugin's topic and of its due-time table. */
+/** What is known of the topics of the plugin's lanes and of its due-time table. */
 export function registerDeliveryMetrics(registry: Registry, measured: Measured): void {
   const registers = [registry];
   const gauge = (name: string, help: string, read: (gauge: Gauge) => void, labelNames: string[] = []) =>
@@ -112,32 +117,44 @@ export function registerDeliveryMetrics(registry: Registry, measured: Measured):
   gauge("plugin_retries_limit", "Deliveries in the due-time table at which no more are taken from the topic.", (to) =>
     to.set(measured.retriesMax),
   );
-  gauge(
+  const perPartition = (name: string, help: string, value: (status: PartitionStatus) => number) =>
+    gauge(
+      name,
+      help,
+      (to) => {
+        to.reset();
+        for (const { lane, partitions } of measured.lanes)
+          for (const status of partitions()) to.set({ lane, partition: String(status.partition) }, value(status));
+      },
+      ["lane", "partition"],
+    );
+  const perLane = (name: string, help: string, value: (lane: MeasuredLane) => number) =>
+    gauge(
+      name,
+      help,
+      (to) => {
+        for (const one of measured.lanes) to.set({ lane: one.lane }, value(one));
+      },
+      ["lane"],
+    );
+  perPartition(
     "plugin_lag_records",
-    "Records of a partition that are not settled or stored yet.",
-    (to) => {
-      to.reset();
-      for (const { partition, lagRecords } of measured.partitions())
-        to.set({ partition: String(partition) }, lagRecords);
-    },
-    ["partition"],
+    "Records of a partition of a lane that are not settled or stored yet.",
+    ({ lagRecords }) => lagRecords,
   );
-  gauge(
+  perPartition(
     "plugin_oldest_unread_age_seconds",
-    "Age of a partition's oldest record that is not settled or stored; with none, 0.",
-    (to) => {
-      to.reset();
-      for (const { partition, oldestAgeMs } of measured.partitions())
-        to.set({ partition: String(partition) }, oldestAgeMs / 1_000);
-    },
-    ["partition"],
+    "Age of the oldest record of a lane's partition that is not settled or stored; with none, 0.",
+    ({ oldestAgeMs }) => oldestAgeMs / 1_000,
   );
-  gauge("plugin_assigned_partitions", "Partitions of the plugin's topic that this instance reads.", (to) =>
-    to.set(measured.partitions().length),
+  perLane(
+    "plugin_assigned_partitions",
+    "Partitions of a lane's topic that this instance reads.",
+    ({ partitions }) => partitions().length,
   );
-  gauge(
+  perLane(
     "plugin_retention_seconds",
-    "How long the plugin's topic keeps a record; NaN until the brokers have said it.",
-    (to) => to.set((measured.retentionMs() ?? Number.NaN) / 1_000),
+    "How long a lane's topic keeps a record; NaN until the brokers have said it.",
+    ({ retentionMs }) => (retentionMs() ?? Number.NaN) / 1_000,
   );
 }

@@ -1,3 +1,4 @@
+import type { Lane } from "@plugboard/contract";
 import type { Admin, Consumer, EachBatchPayload, KafkaClient } from "@plugboard/kafka";
 import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
@@ -12,6 +13,8 @@ import { WindowItem } from "./window-item.ts";
 export interface TopicConsumerParts {
   readonly kafka: KafkaClient;
   readonly admin: Admin;
+  readonly lane: Lane;
+  /** The lane's. */
   readonly topic: string;
   readonly groupId: string;
   readonly sessionTimeoutMs: number;
@@ -41,7 +44,7 @@ const TEND_EVERY_MS = 1_000;
 const RESTART_DELAY_MS_MAX = 10_000;
 
 /**
- * Reads the plugin's topic in windows (what one fetch brought of one partition).
+ * Reads the topic of one of the plugin's lanes in windows (what one fetch brought of one partition).
  *
  *   fetch ──► every delivery into the pool ──► settled or stored ──► offset of the contiguous part ──► commit
  *                     └─ its team is late ──► handed over to the due-time table: also stored
@@ -50,7 +53,8 @@ const RESTART_DELAY_MS_MAX = 10_000;
  * nothing new is begun; what has begun is finished; only what is done is committed, and the rest comes again.
  */
 export class TopicConsumer implements Component {
-  readonly name = "consumer";
+  readonly name: string;
+  readonly lane: Lane;
   /** Why nothing is consumed at this moment; null when the group has let this instance in. */
   problem: string | null = "not started";
   /** What its partitions hold, for the metrics. */
@@ -63,6 +67,8 @@ export class TopicConsumer implements Component {
 
   constructor(parts: TopicConsumerParts) {
     this.#parts = parts;
+    this.lane = parts.lane;
+    this.name = parts.lane === "live" ? "consumer" : `consumer-${parts.lane}`;
     this.#log = new SparseLog(parts.logger, parts.clock);
   }
 
@@ -201,7 +207,7 @@ export class TopicConsumer implements Component {
     atOnce: (team: string) => boolean,
     done: () => void,
   ): WindowItem {
-    const { plugin, flatSource, pool, attempt, refuse, room, draining, stopping, handOver } = this.#parts;
+    const { plugin, lane, flatSource, pool, attempt, refuse, room, draining, stopping, handOver } = this.#parts;
     const item = receive(copy, plugin, flatSource);
     const delivery = item.kind === "delivery" ? item : null;
     const team = delivery?.event.teamId ?? "";
@@ -214,7 +220,7 @@ export class TopicConsumer implements Component {
     };
     return new WindowItem({
       delivery,
-      task: delivery !== null && atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work),
+      task: delivery !== null && atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work, lane),
       handOver,
       done,
       failed: (error) => halt.abort(error),

@@ -1,7 +1,18 @@
-interface Item {
-  readonly team: string;
-  readonly chain: string | null;
+import { LANES, type Lane } from "@plugboard/contract";
+import { LaneQueue, removeFrom, type WaitingTask } from "./lane-queue.ts";
+
+interface Task extends WaitingTask {
+  readonly lane: Lane;
   readonly begin: () => Promise<void>;
+}
+
+interface LaneState {
+  readonly queue: LaneQueue<Task>;
+  readonly stride: number;
+  readonly inFlightMax: number;
+  inFlight: number;
+  /** Whose is smallest, begins next. */
+  turn: number;
 }
 
 /** A task given to the pool. */
@@ -19,23 +30,49 @@ export interface FairPoolLimits {
 }
 
 /**
- * Runs tasks with a bound on how many are under way, teams in turns, tasks of one key one after the other.
+ * How many of each lane begin while all have something waiting: of thirteen eight are urgent, four live, and bulk goes on with
+ * one. Urgent is rare by its nature, so it may take more than half without harm; bulk may wait, but not for ever. A lane
+ * that has nothing leaves its turns to the others.
+ */
+const LANE_WEIGHTS: Readonly<Record<Lane, number>> = { priority: 8, live: 4, bulk: 1 };
+/**
+ * Turns say who begins, not how long it stays: bulk of several teams with slow handlers would soon have all places. It leaves
+ * a quarter of them to what is urgent or live.
+ */
+const BULK_PART_MAX = 3 / 4;
+
+/**
+ * Runs tasks with a bound on how many are under way, lanes by weight, teams in turns within a lane, tasks of one key one
+ * after the other.
  *
  * Free places go round the teams that have something waiting, so a team with a thousand tasks delays another's only one
- * by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all. What waits is
- * bounded by the callers: the fetched window of each partition, and a page of due retries.
+ * by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all. Order is kept within a
+ * lane; of two lanes, tasks of one key are never under way at once. What waits is bounded by the callers: the fetched
+ * window of each partition of each lane, and a page of due retries.
  */
 export class FairPool {
   readonly #limits: FairPoolLimits;
-  /** Teams with tasks that could begin; a Map keeps the order of turns. */
-  readonly #ready = new Map<string, Item[]>();
+  readonly #lanes: Readonly<Record<Lane, LaneState>>;
   readonly #inFlightOf = new Map<string, number>();
-  /** Per key under way, what waits for its turn. */
-  readonly #chains = new Map<string, Item[]>();
+  /** Per chain under way, the first tasks of the same chain in other lanes, which wait for its end. */
+  readonly #underWay = new Map<string, Task[]>();
   #inFlight = 0;
 
   constructor(limits: FairPoolLimits) {
     this.#limits = limits;
+    const { inFlightMax } = limits;
+    const lane = (of: Lane, most: number): LaneState => ({
+      queue: new LaneQueue(),
+      stride: 1 / LANE_WEIGHTS[of],
+      inFlightMax: most,
+      inFlight: 0,
+      turn: 0,
+    });
+    this.#lanes = {
+      priority: lane("priority", inFlightMax),
+      live: lane("live", inFlightMax),
+      bulk: lane("bulk", Math.max(1, Math.floor(inFlightMax * BULK_PART_MAX))),
+    };
   }
 
   get inFlight(): number {
@@ -53,14 +90,14 @@ export class FairPool {
   }
 
   /**
-   * @param orderKey tasks of the same team and key run in the order they were given; null for no order.
+   * @param orderKey tasks of the same team, key and lane run in the order they were given; null for no order.
    */
-  run<T>(team: string, orderKey: string | null, task: () => Promise<T>): Promise<T> {
-    return this.submit(team, orderKey, task).done;
+  run<T>(team: string, orderKey: string | null, task: () => Promise<T>, lane: Lane = "live"): Promise<T> {
+    return this.submit(team, orderKey, task, lane).done;
   }
 
   /** As {@link run}, for a caller that may want the task back while it waits. */
-  submit<T>(team: string, orderKey: string | null, task: () => Promise<T>): PoolTask<T> {
+  submit<T>(team: string, orderKey: string | null, task: () => Promise<T>, lane: Lane = "live"): PoolTask<T> {
     const { promise: done, resolve, reject } = Promise.withResolvers<T>();
     const begin = async () => {
       try {
@@ -69,72 +106,74 @@ export class FairPool {
         reject(error);
       }
     };
-    const item: Item = { team, chain: orderKey === null ? null : JSON.stringify([team, orderKey]), begin };
-    const queue = item.chain === null ? undefined : this.#chains.get(item.chain);
-    if (queue !== undefined) queue.push(item);
-    else {
-      if (item.chain !== null) this.#chains.set(item.chain, []);
-      this.#enqueue(item);
-      this.#fill();
-    }
+    const item: Task = { team, lane, chain: orderKey === null ? null : JSON.stringify([team, orderKey]), begin };
+    this.#lanes[lane].queue.add(item);
+    this.#fill();
     return { done, withdraw: () => this.#withdraw(item) };
   }
 
-  #withdraw(item: Item): boolean {
-    const behind = item.chain === null ? undefined : this.#chains.get(item.chain);
-    if (behind !== undefined && removeFrom(behind, item)) return true;
-    const waiting = this.#ready.get(item.team);
-    if (waiting === undefined || !removeFrom(waiting, item)) return false;
-    if (waiting.length === 0) this.#ready.delete(item.team);
-    this.#nextOf(item.chain);
+  #withdraw(task: Task): boolean {
+    const { queue } = this.#lanes[task.lane];
+    const keptBack = task.chain === null ? undefined : this.#underWay.get(task.chain);
+    if (keptBack !== undefined && removeFrom(keptBack, task)) queue.advance(task.chain);
+    else if (!queue.remove(task)) return false;
     this.#fill();
     return true;
   }
 
-  #enqueue(item: Item): void {
-    const waiting = this.#ready.get(item.team);
-    if (waiting === undefined) this.#ready.set(item.team, [item]);
-    else waiting.push(item);
-  }
-
   #fill(): void {
-    for (const [team, waiting] of this.#ready) {
-      if (this.#inFlight >= this.#limits.inFlightMax) return;
-      if ((this.#inFlightOf.get(team) ?? 0) >= this.#limits.teamInFlightMax) continue;
-      const item = waiting.shift();
-      // To the end of the line: setting it again in a Map that is being walked visits it once more in this round.
-      this.#ready.delete(team);
-      if (waiting.length > 0) this.#ready.set(team, waiting);
-      if (item !== undefined) this.#begin(item);
+    while (this.hasRoom) {
+      const task = this.#next();
+      if (task === undefined) return;
+      this.#begin(task);
     }
   }
 
-  #begin(item: Item): void {
-    this.#inFlight += 1;
-    this.#inFlightOf.set(item.team, (this.#inFlightOf.get(item.team) ?? 0) + 1);
-    void item.begin().finally(() => this.#ended(item));
+  /** Of the lane whose turn it is; those that have nothing to begin now do not save their turns up. */
+  #next(): Task | undefined {
+    const idle: LaneState[] = [];
+    for (const lane of LANES.map((name) => this.#lanes[name]).sort((one, other) => one.turn - other.turn)) {
+      const task = lane.inFlight < lane.inFlightMax ? this.#firstOf(lane) : undefined;
+      if (task === undefined) {
+        idle.push(lane);
+        continue;
+      }
+      for (const other of idle) other.turn = lane.turn;
+      lane.turn += lane.stride;
+      return task;
+    }
+    return undefined;
   }
 
-  #ended({ team, chain }: Item): void {
+  /** What another lane's task of the same chain holds up is kept back with it, in its place. */
+  #firstOf({ queue }: LaneState): Task | undefined {
+    for (;;) {
+      const task = queue.take((team) => !this.hasItsShare(team));
+      const ahead = task === undefined || task.chain === null ? undefined : this.#underWay.get(task.chain);
+      if (task === undefined || ahead === undefined) return task;
+      ahead.push(task);
+    }
+  }
+
+  #begin(task: Task): void {
+    this.#inFlight += 1;
+    this.#lanes[task.lane].inFlight += 1;
+    this.#inFlightOf.set(task.team, (this.#inFlightOf.get(task.team) ?? 0) + 1);
+    if (task.chain !== null) this.#underWay.set(task.chain, []);
+    void task.begin().finally(() => this.#ended(task));
+  }
+
+  #ended({ team, lane, chain }: Task): void {
     this.#inFlight -= 1;
+    this.#lanes[lane].inFlight -= 1;
     const left = (this.#inFlightOf.get(team) ?? 1) - 1;
     if (left === 0) this.#inFlightOf.delete(team);
     else this.#inFlightOf.set(team, left);
-    this.#nextOf(chain);
+    if (chain !== null) {
+      for (const task of this.#underWay.get(chain) ?? []) this.#lanes[task.lane].queue.giveBack(task);
+      this.#underWay.delete(chain);
+      this.#lanes[lane].queue.advance(chain);
+    }
     this.#fill();
   }
-
-  /** The head of a chain is gone: the one behind it may begin. */
-  #nextOf(chain: string | null): void {
-    if (chain === null) return;
-    const next = this.#chains.get(chain)?.shift();
-    if (next === undefined) this.#chains.delete(chain);
-    else this.#enqueue(next);
-  }
-}
-
-function removeFrom(items: Item[], item: Item): boolean {
-  const index = items.indexOf(item);
-  if (index >= 0) items.splice(index, 1);
-  return index >= 0;
 }

@@ -13,14 +13,26 @@ export interface HandOverParts {
   readonly clock: Clock;
   /** How long a claim holds. */
   readonly leaseMs: number;
+  readonly limits: HandOverLimits;
 }
+
+export interface HandOverLimits {
+  /** Entries in the due-time table beyond which nothing is handed over: then the partition waits, as for a full vendor. */
+  readonly tableEntriesMax: number;
+  /** A window longer than this lets go of teams that have more in it than they get done, while places are free. */
+  readonly windowMsMax: number;
+}
+
+/** Of what is urgent or live. */
+export const PROMPT_LIMITS: HandOverLimits = { tableEntriesMax: 50_000, windowMsMax: 10_000 };
+/**
+ * Bulk is large by its nature, and nobody waits for it: it stays in its topic, except for what would hang there before
+ * others, and leaves four fifths of the room in the table to what is prompt.
+ */
+export const BULK_LIMITS: HandOverLimits = { tableEntriesMax: 10_000, windowMsMax: Number.POSITIVE_INFINITY };
 
 /** A handler call longer than this is late: its team's deliveries do not hold up the partition any more. */
 const LATE_MS = 3_000;
-/** A window longer than this lets go of teams that have more in it than they get done, while places are free. */
-const WINDOW_MS_MAX = 10_000;
-/** Entries in the due-time table beyond which nothing is handed over: then the partition waits, as for a full vendor. */
-const TABLE_ENTRIES_MAX = 50_000;
 /** When an entry that waits for its turn is looked at first; the retry loop takes it when its team has a place. */
 const TURN_MS = 1_000;
 
@@ -44,8 +56,8 @@ export class HandOver {
   wanted(team: string, windowMs: number): boolean {
     if (!this.#possible) return false;
     if (windowMs >= LATE_MS && this.#isLate(team)) return true;
-    const { pool, attempter } = this.#parts;
-    return windowMs >= WINDOW_MS_MAX && pool.hasRoom && attempter.callingSince(team) !== null;
+    const { pool, attempter, limits } = this.#parts;
+    return windowMs >= limits.windowMsMax && pool.hasRoom && attempter.callingSince(team) !== null;
   }
 
   /** Stores a delivery whose attempt has not begun. */
@@ -67,7 +79,7 @@ export class HandOver {
   }
 
   get #possible(): boolean {
-    return this.#parts.table.waiting < TABLE_ENTRIES_MAX;
+    return this.#parts.table.waiting < this.#parts.limits.tableEntriesMax;
   }
 
   #isLate(team: string): boolean {

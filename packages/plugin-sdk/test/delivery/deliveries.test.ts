@@ -233,5 +233,5 @@ test("the metrics tell deliveries by outcome, attempts, identity hits and dead l
   expect(text).toMatch(/plugin_identity_hits_total\{plugin="probe"\} [1-9]/);
   expect(text).toMatch(/plugin_dead_letters_total\{reason="rejected",plugin="probe"\} 1/);
   expect(text).toMatch(/plugin_attempt_duration_seconds_count/);
-  expect(text).toMatch(/plugin_lag_records\{partition="0"/);
+  expect(text).toMatch(/plugin_lag_records\{lane="live",partition="0"/);
 });

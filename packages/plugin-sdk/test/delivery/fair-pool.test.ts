@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { LANES, type Lane } from "@plugboard/contract";
 import fc from "fast-check";
 import { FairPool } from "../../src/delivery/fair-pool.ts";
 
@@ -57,6 +58,67 @@ describe("FairPool", () => {
     expect([pool.inFlight, pool.hasRoom, pool.hasItsShare("a"), pool.hasItsShare("b")]).toEqual([1, true, true, false]);
   });
 
+  test("takes the lanes by weight while all have something waiting, and starves none", async () => {
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const begun: Lane[] = [];
+    const run = (lane: Lane) => pool.run(lane, null, async () => void begun.push(lane), lane);
+    // What stands first in the line has nothing to say: bulk was there long before.
+    const all = (["bulk", "live", "priority"] as const).flatMap((lane) => Array.from({ length: 130 }, () => run(lane)));
+    await Promise.all(all);
+    const rounds = begun.slice(0, 130);
+    expect(LANES.map((lane) => rounds.filter((one) => one === lane).length)).toEqual([80, 40, 10]);
+    expect(begun).toHaveLength(390);
+  });
+
+  test("saves no turns up for a lane that had nothing, or could not begin", async () => {
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const begun: Lane[] = [];
+    const run = (lane: Lane) => pool.run(lane, null, async () => void begun.push(lane), lane);
+    await Promise.all(Array.from({ length: 500 }, () => run("live")));
+    begun.length = 0;
+    const both = Array.from({ length: 50 }, () => [run("live"), run("bulk")]);
+    await Promise.all(both.flat());
+    // Five to one, from the first to the last that both have.
+    expect(begun.slice(0, 50).filter((lane) => lane === "bulk").length).toBeLessThanOrEqual(11);
+    expect(begun.slice(0, 12).filter((lane) => lane === "bulk").length).toBeLessThanOrEqual(3);
+  });
+
+  test("keeps a quarter of the places from bulk, whoever sends it, and none from the others", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 8, teamInFlightMax: 4 });
+    for (const team of ["a", "b", "c"])
+      for (let index = 0; index < 5; index += 1) void pool.run(team, null, gate.task(`${team}${index}`), "bulk");
+    expect(gate.begun).toHaveLength(6);
+    void pool.run("d", null, gate.task("live"));
+    void pool.run("e", null, gate.task("urgent"), "priority");
+    expect(gate.begun.slice(6)).toEqual(["live", "urgent"]);
+    await gate.end("live");
+    expect(gate.begun).toHaveLength(8);
+    await gate.end("a0");
+    expect(gate.begun).toHaveLength(9);
+  });
+
+  test("has no two tasks of one key under way, whatever their lanes, and keeps each lane's order", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 4 });
+    void pool.run("a", "k", gate.task("bulk1"), "bulk");
+    void pool.run("a", "k", gate.task("bulk2"), "bulk");
+    void pool.run("a", "k", gate.task("live1"));
+    const second = pool.submit("a", "k", gate.task("live2"));
+    void pool.run("a", "l", gate.task("other"));
+    expect(gate.begun).toEqual(["bulk1", "other"]);
+    await gate.end("bulk1");
+    expect(gate.begun).toEqual(["bulk1", "other", "live1"]);
+    expect(second.withdraw()).toBe(true);
+    await gate.end("live1");
+    expect(gate.begun).toEqual(["bulk1", "other", "live1", "bulk2"]);
+    void pool.run("a", "k", gate.task("live3"));
+    const fourth = pool.submit("a", "k", gate.task("urgent"), "priority");
+    expect(fourth.withdraw()).toBe(true);
+    await gate.end("bulk2");
+    expect(gate.begun.at(-1)).toBe("live3");
+  });
+
   test("passes results and errors on, also of tasks that throw at once", async () => {
     const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
     const thrown = pool.run("a", "k", () => {
@@ -72,6 +134,7 @@ describe("FairPool", () => {
       team: fc.constantFrom("a", "b", "c"),
       key: fc.constantFrom(null, "k", "l"),
       turns: fc.integer({ min: 0, max: 3 }),
+      lane: fc.constantFrom(...LANES),
     });
     const limits = fc.record({
       inFlightMax: fc.integer({ min: 1, max: 5 }),
@@ -83,8 +146,8 @@ describe("FairPool", () => {
         const active: { team: string; chain: string | null }[] = [];
         const ended: number[] = [];
         await Promise.all(
-          tasks.map(({ team, key, turns }, index) =>
-            pool.run(team, key, async () => {
+          tasks.map(({ team, key, turns, lane }, index) => {
+            const work = async () => {
               const own = { team, chain: key === null ? null : `${team}/${key}` };
               expect(active.filter(({ chain }) => chain !== null && chain === own.chain)).toEqual([]);
               active.push(own);
@@ -93,14 +156,20 @@ describe("FairPool", () => {
               for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
               active.splice(active.indexOf(own), 1);
               ended.push(index);
-            }),
-          ),
+            };
+            return pool.run(team, key, work, lane);
+          }),
         );
         expect(ended.toSorted((a, b) => a - b)).toEqual(tasks.map((_, index) => index));
         for (const team of ["a", "b", "c"]) {
           for (const key of ["k", "l"]) {
-            const ofKey = ended.filter((index) => tasks[index]?.team === team && tasks[index]?.key === key);
-            expect(ofKey).toEqual(ofKey.toSorted((a, b) => a - b));
+            for (const lane of LANES) {
+              const ofKey = ended.filter((index) => {
+                const of = tasks[index];
+                return of?.team === team && of.key === key && of.lane === lane;
+              });
+              expect(ofKey).toEqual(ofKey.toSorted((a, b) => a - b));
+            }
           }
         }
       }),

@@ -1,4 +1,4 @@
-import { DELIVERY_HEADER, type DeliveryRecord, deliveryId, pluginTopics } from "@plugboard/contract";
+import { DELIVERY_HEADER, type DeliveryRecord, deliveryId, LANES, type Lane, pluginTopics } from "@plugboard/contract";
 import { createKafkaClient, ensureTopics, headerReader, type KafkaMessage } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
 import { createTestDatabase, testEnvironment, uniqueName, waitUntil } from "@plugboard/stack";
@@ -24,9 +24,10 @@ export type PluginStage = Awaited<ReturnType<typeof openStage>>;
 
 /**
  * @param plugin the id of the plugin under test.
- * @param partitions of its live topic.
+ * @param partitions of the topic of each lane.
+ * @param lanes whose topics are there; an older manager made the live one only.
  */
-export async function openStage(plugin: string, partitions = 1) {
+export async function openStage(plugin: string, partitions = 1, lanes: readonly Lane[] = LANES) {
   const { kafkaBrokers } = testEnvironment();
   const prefix = `${uniqueName("sdk")}.`;
   const topics = { ...pluginTopics(plugin, prefix), deliveries: `${prefix}deliveries`, commands: `${prefix}commands` };
@@ -42,8 +43,13 @@ export async function openStage(plugin: string, partitions = 1) {
   const producer = kafka.producer();
   await Promise.all([admin.connect(), producer.connect()]);
   const spec = { partitions: 1, replicationFactor: 1, retentionMs: 3_600_000 };
+  const createLanes = (of: readonly Lane[]) =>
+    ensureTopics(
+      admin,
+      of.map((lane) => ({ topic: topics[lane], ...spec, partitions })),
+    );
+  await createLanes(lanes);
   await ensureTopics(admin, [
-    { topic: topics.live, ...spec, partitions },
     { topic: topics.deliveries, ...spec },
     { topic: topics.commands, ...spec },
   ]);
@@ -99,6 +105,7 @@ export async function openStage(plugin: string, partitions = 1) {
     admin,
     producer,
     environment,
+    createLanes,
     /** Starts the plugin and waits until it consumes. */
     async start<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, extra: Record<string, string> = {}) {
       const plugin = await startPlugin(definition, environment(extra));
@@ -107,7 +114,13 @@ export async function openStage(plugin: string, partitions = 1) {
       return plugin;
     },
     /** Puts an event into the plugin's topic as the router does; answers its delivery id. */
-    async route(event: TestEvent): Promise<string> {
+    async route(event: TestEvent, lane: Lane = "live"): Promise<string> {
+      const { id, record } = this.copyOf(event);
+      await producer.send(topics[lane], [record]);
+      return id;
+    },
+    /** The delivery id and the record that the router makes of an event. */
+    copyOf(event: TestEvent) {
       events += 1;
       const eventId = event.id ?? `event-${events}`;
       const id = deliveryId(event.team, plugin, "core", eventId);
@@ -128,8 +141,7 @@ export async function openStage(plugin: string, partitions = 1) {
         ...event.headers,
       };
       const value = JSON.stringify(event.data ?? { answers: {} });
-      await producer.send(topics.live, [{ key: event.response ?? null, value, headers }]);
-      return id;
+      return { id, record: { key: event.response ?? null, value, headers } };
     },
     records,
     header: (message: KafkaMessage, name: string) => headerReader(message.headers)(name),
@@ -158,11 +170,12 @@ export async function openStage(plugin: string, partitions = 1) {
         return rows[0]?.outcome;
       });
     },
-    /** Waits until every record of the plugin's topic is committed. */
-    async committed(): Promise<void> {
+    /** Waits until every record of a lane is committed. */
+    async committed(lane: Lane = "live"): Promise<void> {
       await waitUntil("all offsets are committed", WAIT_MS, async () => {
-        const ends = await admin.fetchTopicOffsets(topics.live);
-        const [group] = await admin.fetchOffsets({ groupId: `${prefix}group`, topics: [topics.live] });
+        const groupId = lane === "live" ? `${prefix}group` : `${prefix}group.${lane}`;
+        const ends = await admin.fetchTopicOffsets(topics[lane]);
+        const [group] = await admin.fetchOffsets({ groupId, topics: [topics[lane]] });
         const committed = new Map(group?.partitions.map(({ partition, offset }) => [partition, offset]));
         const all = ends.every(({ partition, high }) => high === "0" || committed.get(partition) === high);
         return all ? true : undefined;
