@@ -42,9 +42,9 @@ export class AnswerCheck {
   problemsOf(method: string, path: string, answer: ReceivedAnswer): string[] {
     const template = this.templateOf(path);
     const operation = template && this.#document.paths[template][method.toLowerCase()];
+    if (template === undefined) return this.#problemAnswer(answer, { 404: "not-found", 400: "invalid-input" });
     // A path that cannot be read is no path that could allow methods.
     if (operation === undefined && !isReadable(path)) return this.#problemAnswer(answer, { 400: "invalid-input" });
-    if (template === undefined) return this.#problemAnswer(answer, { 404: "not-found", 400: "invalid-input" });
     const operations = this.#document.paths[template];
     if (operation !== undefined)
       return this.#declaredAnswer(`paths/${escaped(template)}/${method.toLowerCase()}`, answer);

@@ -92,7 +92,7 @@ export const settingsSchema = z.record(z.string(), z.unknown()).meta({
 });
 
 /** `PUT /v1/teams/{team}/quota`; null lifts it. */
-export const teamQuotaSchema = z.strictObject({ quota: quotaSchema.nullable() }).meta({
+export const teamQuotaSchema = z.strictObject({ quota: z.strictObject(quotaSchema.shape).nullable() }).meta({
   id: "TeamQuota",
   description: "null lifts the limit.",
   examples: [{ quota: { eventsPerSecond: 50, burst: 500 } }],

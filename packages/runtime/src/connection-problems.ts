@@ -20,6 +20,7 @@ const LINGER_MS = 1_000;
  *   nothing under way                    ──► told on the connection, which then ends
  *   a request whose body breaks off      ──► told in place of its answer, unless that has begun
  *   a whole request, then what is none   ──► the request's own answer, and then the connection ends
+ *   CONNECT, which asks for a proxy      ──► told on the connection, which then ends
  */
 export function answerConnectionProblems(server: Server): void {
   const latest = new WeakMap<Duplex, ServerResponse>();
@@ -38,6 +39,11 @@ export function answerConnectionProblems(server: Server): void {
     // Another answer of this connection may be under way before it, or its own: text between would be read as theirs.
     if (response.headersSent || response.socket !== socket) return void socket.destroy();
     tell(error.code, socket);
+  });
+  server.on("connect", (_request: unknown, socket: Duplex) => {
+    // It is nobody's any more, so an error of it would end the process.
+    socket.on("error", () => socket.destroy());
+    tell(undefined, socket);
   });
 }
 

@@ -1,5 +1,6 @@
+import { isUtf8 } from "node:buffer";
 import { randomUUID } from "node:crypto";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Failure, type FailureCode, type ProblemItem, problemDocument } from "@plugboard/contract";
 import type { ErrorRequestHandler, Express, RequestHandler, Router } from "express";
@@ -22,10 +23,14 @@ export const BODY_BYTES_MAX = 1024 * 1024 + 64 * 1024;
 const KEEP_ALIVE_MS = 65_000;
 const CLOSE_IDLE_EVERY_MS = 50;
 
+/** Problems told at once, and characters of each: a megabyte of mistakes must not become an answer of many. */
+const PROBLEMS_MAX = 100;
+const PROBLEM_LENGTH_MAX = 1_000;
+
 /**
  * Checks input against a schema.
  * @param place what the JSON pointers are relative to: "body", "query", "path".
- * @throws Failure with every problem and its JSON pointer.
+ * @throws Failure with every problem (the first {@link PROBLEMS_MAX}) and its JSON pointer.
  */
 export function validInput<T extends z.ZodType>(
   schema: T,
@@ -35,8 +40,16 @@ export function validInput<T extends z.ZodType>(
 ): z.infer<T> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  const problems = problemsOf(result.error.issues);
-  throw new Failure(code, `${place}: ${problems.length} problem${problems.length === 1 ? "" : "s"}`, { problems });
+  const { issues } = result.error;
+  const problems = problemsOf(issues.slice(0, PROBLEMS_MAX)).map(({ path, message }) => ({
+    path: shortened(path),
+    message: shortened(message),
+  }));
+  throw new Failure(code, `${place}: ${issues.length} problem${issues.length === 1 ? "" : "s"}`, { problems });
+}
+
+function shortened(text: string): string {
+  return text.length <= PROBLEM_LENGTH_MAX ? text : `${text.slice(0, PROBLEM_LENGTH_MAX)}…`;
 }
 
 /** zod's issues as problem items: JSON pointer and message. */
@@ -49,13 +62,28 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[]): ProblemItem[] {
 
 /** Reads JSON bodies; anything else with a body is refused by content type. */
 export function jsonBody(limitBytes = BODY_BYTES_MAX): RequestHandler[] {
-  const typed: RequestHandler = (request, _response, next) => {
-    const hasBody =
-      request.headers["transfer-encoding"] !== undefined || Number(request.headers["content-length"] ?? 0) > 0;
-    if (!hasBody || request.is(["application/json", "application/*+json"])) return next();
-    next(new Failure("unsupported-media-type", `content-type is ${request.headers["content-type"] ?? "missing"}`));
+  const type = ["application/json", "application/*+json"];
+  const announced: RequestHandler = (request, _response, next) => {
+    const { "content-type": contentType, "content-encoding": encoding = "identity" } = request.headers;
+    const bytes = Number(request.headers["content-length"] ?? 0);
+    if (bytes === 0 && request.headers["transfer-encoding"] === undefined) return next();
+    if (!request.is(type))
+      return next(new Failure("unsupported-media-type", `content-type is ${contentType ?? "missing"}`));
+    // express.json would first read to its end what it then refuses.
+    next(encoding === "identity" && bytes > limitBytes ? tooLarge(limitBytes) : undefined);
   };
-  return [typed, express.json({ limit: limitBytes, strict: true, type: ["application/json", "application/*+json"] })];
+  return [announced, express.json({ limit: limitBytes, strict: true, type, verify: refuseOtherThanUtf8 })];
+}
+
+function tooLarge(limitBytes: number): Failure {
+  return new Failure("too-large", `the body is over the limit of ${limitBytes} bytes`);
+}
+
+const NOT_UTF8 = "entity.not-utf8";
+
+/** Decoding would put U+FFFD for every byte that is none, and store what nobody sent. */
+function refuseOtherThanUtf8(_request: unknown, _response: unknown, body: Buffer, encoding: string): void {
+  if (encoding === "utf-8" && !isUtf8(body)) throw Object.assign(new Error("not UTF-8"), { type: NOT_UTF8 });
 }
 
 /** Gives every request an id (the caller's `x-request-id` if it is plain), answered in the same header. */
@@ -91,8 +119,8 @@ export function problemHandler(logger: Logger): ErrorRequestHandler {
 function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
   const { type, status, message } = error as { type?: string; status?: number; message?: string };
-  if (type === "entity.too.large")
-    return new Failure("too-large", `the body is over the limit of ${(error as { limit?: number }).limit} bytes`);
+  if (type === "entity.too.large") return tooLarge((error as { limit: number }).limit);
+  if (type === NOT_UTF8) return new Failure("invalid-json", "the body is not UTF-8");
   if (type === "entity.parse.failed") return new Failure("invalid-json", message ?? "not JSON");
   if (status === 415) return new Failure("unsupported-media-type", message ?? "");
   if (status !== undefined && status >= 400 && status < 500)
@@ -119,6 +147,34 @@ export function operationsRoutes(checks: readonly HealthCheck[], registry: Regis
   return router;
 }
 
+/** Hands requests to an app, and answers in its place what it has no answer to: Express's own would be a page. */
+function listenerOf(app: Express): RequestListener {
+  const handle = app as unknown as (
+    request: IncomingMessage,
+    response: ServerResponse,
+    done: (error?: unknown) => void,
+  ) => void;
+  return (request, response) => {
+    if (request.httpVersion === "1.1" && request.headers.host === undefined)
+      return tell(response, new Failure("invalid-input", "there is no host header"));
+    handle(request, response, (error) => {
+      // An answer that broke off must not end as if it were whole.
+      if (response.headersSent) return void request.socket.destroy();
+      // No error: the app does not know the path, or cannot read one from the target (http://[).
+      tell(response, error === undefined ? notFound(request) : asFailure(error));
+    });
+  };
+}
+
+function notFound({ method, url }: IncomingMessage): Failure {
+  return new Failure("not-found", `${method} ${url}`);
+}
+
+function tell(response: ServerResponse, failure: Failure): void {
+  response.writeHead(failure.status, { "content-type": "application/problem+json" });
+  response.end(JSON.stringify(problemDocument(failure)));
+}
+
 /** An Express app as a component: listens on start; on stop takes no new requests, finishes those under way. */
 export class HttpServer implements Component {
   readonly name = "http";
@@ -128,10 +184,11 @@ export class HttpServer implements Component {
 
   /** @param port 0 for any free one. */
   constructor(app: Express, port: number, host?: string) {
-    this.#server = createServer(app);
+    const listener = listenerOf(app);
+    // Node's own answers, to a missing host and to an expectation that nobody knows, are no problem documents.
+    this.#server = createServer({ requireHostHeader: false }, listener);
     answerConnectionProblems(this.#server);
-    // An expectation that nobody knows may be ignored; Node's own answer to it is no problem document.
-    this.#server.on("checkExpectation", app);
+    this.#server.on("checkExpectation", listener);
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
     this.#server.requestTimeout = 60_000;
     this.#server.headersTimeout = 10_000;

@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import express from "express";
 import { createLogger, HttpServer, jsonBody, problemHandler } from "../src/index.ts";
@@ -20,6 +21,9 @@ function app() {
     response.write("the first half, ");
     await released;
     response.end("the second half");
+  });
+  routes.get("/breaks-off", (_request, response, next) => {
+    response.write("the first half, ", () => next(new Error("no second half")));
   });
   routes.post("/things", ...jsonBody(1_000), (request, response) => void response.json(request.body));
   routes.use(problemHandler(createLogger("test", "silent")));
@@ -71,6 +75,72 @@ describe("a connection", () => {
     const { socket, ended } = open();
     socket.end("GET /at-once HTTP/1.1\r\nHost: x\r\nExpect: something\r\n\r\n");
     expect(statuses(await ended)).toEqual([200]);
+  });
+});
+
+describe("a request that no app answers", () => {
+  const answer = async (text: string) => {
+    const { socket, ended } = open();
+    socket.write(text);
+    const [head = "", body = ""] = (await ended).split("\r\n\r\n", 2);
+    expect(head).toMatch(/content-type: application\/problem\+json/i);
+    // Chunks, where there are any, begin with their length.
+    return [statuses(head)[0], (JSON.parse(body.slice(body.indexOf("{"), body.lastIndexOf("}") + 1)) as Coded).code];
+  };
+  interface Coded {
+    readonly code: string;
+  }
+  const to = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`;
+
+  test.each(["/nowhere", "//at-once", "http://[", "http://", "http://x", "*"])(
+    "for the target %s is told that there is no such thing, and not by a page",
+    async (target) => {
+      expect(await answer(to(target))).toEqual([404, "not-found"]);
+    },
+  );
+
+  test("for it lacks a host is told so, unless it is of the days before hosts", async () => {
+    expect(await answer("GET /at-once HTTP/1.1\r\nConnection: close\r\n\r\n")).toEqual([400, "invalid-input"]);
+    const { socket, ended } = open();
+    socket.write("GET /at-once HTTP/1.0\r\n\r\n");
+    expect(statuses(await ended)).toEqual([200]);
+  });
+
+  test("for it asks for a proxy is told that this is none", async () => {
+    expect(await answer("CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n")).toEqual([400, "invalid-input"]);
+  });
+
+  test("because its answer broke off sees it broken off, not ended", async () => {
+    await expect(fetch(`${url}/breaks-off`).then((response) => response.text())).rejects.toThrow("terminated");
+  });
+});
+
+describe("a body that is too large", () => {
+  const head = "POST /things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  const large = JSON.stringify("x".repeat(2_000));
+
+  test("is refused as soon as it is announced, before it is sent", async () => {
+    const { socket, ended } = open();
+    socket.write(`${head}Content-Length: 9000000000\r\nConnection: close\r\n\r\n{`);
+    const received = await new Promise<string>((resolve) => socket.once("data", (data) => resolve(data.toString())));
+    expect(statuses(received)).toEqual([413]);
+    socket.destroy();
+    await ended;
+  });
+
+  test("is refused when it comes in chunks, and the connection goes on", async () => {
+    const { socket, ended } = open();
+    const chunk = `${large.length.toString(16)}\r\n${large}\r\n`;
+    socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}0\r\n\r\n`);
+    socket.write(`${head}Content-Length: 2\r\nConnection: close\r\n\r\n{}`);
+    expect(statuses(await ended)).toEqual([413, 200]);
+  });
+
+  test("is refused when only unpacking shows how large it is", async () => {
+    const body = gzipSync(large.repeat(100));
+    expect(body.length).toBeLessThan(1_000);
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    expect((await fetch(`${url}/things`, { method: "POST", body, headers })).status).toBe(413);
   });
 });
 

@@ -22,7 +22,14 @@ let url: string;
 
 beforeAll(async () => {
   const app = express();
-  app.use(requestId, ...jsonBody(1_000));
+  app.use(requestId);
+  app.post("/lists", ...jsonBody(), (request, response) => {
+    response.json(validInput(z.array(z.string()), request.body, "body"));
+  });
+  app.post("/large-things", ...jsonBody(), (request, response) => {
+    response.json(validInput(bodySchema, request.body, "body"));
+  });
+  app.use(...jsonBody(1_000));
   const health: HealthCheck[] = [
     { name: "database", critical: true, problem: () => checks.critical },
     { name: "mail", critical: false, problem: () => checks.optional },
@@ -48,7 +55,7 @@ async function call(path: string, init: RequestInit = {}) {
   const response = await fetch(url + path, init);
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
-const post = (body: string, contentType = "application/json") =>
+const post = (body: string | Uint8Array<ArrayBuffer>, contentType = "application/json") =>
   call("/things", { method: "POST", body, headers: { "content-type": contentType } });
 
 describe("a request that is wrong", () => {
@@ -69,6 +76,31 @@ describe("a request that is wrong", () => {
   ])("that is %s is refused as that", async (_, body, contentType, status, code) => {
     const answer = await post(body, contentType);
     expect([answer.status, (JSON.parse(answer.text) as { code: string }).code]).toEqual([status, code]);
+  });
+
+  test("in thousands of places is told the first hundred, and how many there are", async () => {
+    const { status, text } = await call("/lists", {
+      method: "POST",
+      body: `[${"1,".repeat(30_000)}1]`,
+      headers: { "content-type": "application/json" },
+    });
+    const { detail, problems } = JSON.parse(text) as { detail: string; problems: { path: string }[] };
+    expect([status, detail, problems.length, problems[99]?.path]).toEqual([400, "body: 30001 problems", 100, "/99"]);
+  });
+
+  test("at great length is told shortly", async () => {
+    const keys = Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`key-${index}`, 1]));
+    const body = JSON.stringify({ name: "x", tags: [], ...keys });
+    const headers = { "content-type": "application/json" };
+    const { status, text } = await call("/large-things", { method: "POST", body, headers });
+    const { problems } = JSON.parse(text) as { problems: { message: string }[] };
+    expect([status, problems.length, text.length < 2_000]).toEqual([400, 1, true]);
+    expect(problems[0]?.message).toMatch(/^Unrecognized keys: "key-0", "key-1", .*…$/);
+  });
+
+  test("for its bytes, which are no text, is not decoded into something else", async () => {
+    const { status, text } = await post(Buffer.from('{"name":"\u00e9","tags":[]}', "latin1"));
+    expect([status, JSON.parse(text)]).toMatchObject([400, { code: "invalid-json", detail: "the body is not UTF-8" }]);
   });
 
   test("for a path that is none is not found", async () => {

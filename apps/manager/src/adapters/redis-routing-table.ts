@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { CHANGES_KEPT_MAX, routingKeys } from "@plugboard/contract";
+import { CHANGES_KEPT_MAX, Failure, routingKeys } from "@plugboard/contract";
 import type { Redis } from "ioredis";
 import type { PublishResult, RoutingTableWriter, TableState } from "../domain/ports.ts";
 import type { RoutingKey, VersionedEntry } from "../domain/routing-entries.ts";
@@ -53,21 +53,25 @@ export class RedisRoutingTable implements RoutingTableWriter {
     return { kind: "published", seq: foundSeq, applied, stale };
   }
 
-  /** Removes what is there, writes every page, and only then names the epoch. Entries' versions are not compared. */
+  /**
+   * Removes what is there, writes every page, and only then names the epoch. Entries' versions are not compared.
+   * @throws Failure `unavailable` when Redis does not answer, `conflict` when another rebuild takes over.
+   */
   async rebuild(
     epoch: string,
     pages: AsyncIterable<readonly VersionedEntry[]>,
   ): Promise<{ seq: number; entries: number }> {
     const token = randomUUID();
     const { seq, changes, epoch: epochKey } = this.#keys;
-    await this.#redis.eval(BEGIN_REBUILD, 4, seq, changes, epochKey, this.#rebuildKey, token, REBUILD_TOKEN_SECONDS);
-    await this.#removeEntries();
+    const beginning = [seq, changes, epochKey, this.#rebuildKey, token, REBUILD_TOKEN_SECONDS] as const;
+    await answered(this.#redis.eval(BEGIN_REBUILD, 4, ...beginning));
+    await answered(this.#removeEntries());
     let entries = 0;
     for await (const page of pages) {
       await this.#writePage(token, page);
       entries += page.length;
     }
-    const last = await this.#redis.eval(FINISH_REBUILD, 3, seq, epochKey, this.#rebuildKey, token, epoch);
+    const last = await answered(this.#redis.eval(FINISH_REBUILD, 3, seq, epochKey, this.#rebuildKey, token, epoch));
     if (last === -1) throw superseded();
     return { seq: Number(last), entries };
   }
@@ -87,7 +91,8 @@ export class RedisRoutingTable implements RoutingTableWriter {
   async #writePage(token: string, page: readonly VersionedEntry[]): Promise<void> {
     const keys = [this.#rebuildKey, ...page.map(({ key }) => this.#keys.ofChange(key))];
     const values = page.map(({ entry }) => JSON.stringify(entry));
-    const answer = await this.#redis.eval(WRITE_PAGE, keys.length, ...keys, token, REBUILD_TOKEN_SECONDS, ...values);
+    const parameters = [...keys, token, REBUILD_TOKEN_SECONDS, ...values];
+    const answer = await answered(this.#redis.eval(WRITE_PAGE, keys.length, ...parameters));
     if (answer !== "OK") throw superseded();
   }
 
@@ -102,8 +107,17 @@ export class RedisRoutingTable implements RoutingTableWriter {
   }
 }
 
-function superseded(): Error {
-  return new Error("another rebuild of the routing table took over");
+/** Redis may go away at any step of a rebuild, and whoever asked for one is to be told that it did. */
+async function answered<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (cause) {
+    throw new Failure("unavailable", `Redis does not answer: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function superseded(): Failure {
+  return new Failure("conflict", "another rebuild of the routing table took over");
 }
 
 function escapeGlob(text: string): string {

@@ -82,7 +82,15 @@ function linearUniqueItems<T extends Ajv | Ajv2020>(ajv: T): T {
 
 /** An instance of its own per schema: instances remember every `$id` they have seen. */
 function compile(schema: JsonObject): ValidateFunction {
-  const options = { strict: false, strictNumbers: true, allErrors: true, logger: false, code: { regExp } } as const;
+  const options = {
+    strict: false,
+    strictNumbers: true,
+    allErrors: true,
+    logger: false,
+    // Else a field named "constructor" would be there in every object.
+    ownProperties: true,
+    code: { regExp },
+  } as const;
   const { $schema: draft, ...rest } = schema;
   if (draft === undefined || draft === DRAFT_2020 || draft === `${DRAFT_2020}#`)
     return addFormats(linearUniqueItems(new Ajv2020(options))).compile(rest);

@@ -11,7 +11,7 @@ export const PROBLEMS_MAX = 100;
  */
 export function unstorable(value: unknown, path = "", depth = 0): ProblemItem[] {
   if (typeof value === "string") return textProblems(value, path);
-  if (typeof value === "number" && !Number.isFinite(value)) return [{ path, message: "is a number out of range" }];
+  if (isInfinite(value)) return [outOfRange(path)];
   if (typeof value !== "object" || value === null) return [];
   if (depth >= DEPTH_MAX) return [{ path, message: `is nested deeper than ${DEPTH_MAX} levels` }];
   const problems: ProblemItem[] = [];
@@ -39,15 +39,16 @@ export function isDeeperThan(levels: number, value: unknown): boolean {
 }
 
 /**
- * Where a body has a key named `__proto__`. Schemas drop it without a word, and what is dropped cannot be told later. The
- * value must not be deeper than a stack: see {@link isDeeperThan}.
+ * What of a body would change without a word on its way: schemas drop a key named `__proto__`, and a number beyond a
+ * double is infinite once read and null once written. The value must not be deeper than a stack: see {@link isDeeperThan}.
  */
-export function prototypeKeys(value: unknown, path = ""): ProblemItem[] {
+export function unfaithful(value: unknown, path = ""): ProblemItem[] {
+  if (isInfinite(value)) return [outOfRange(path)];
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value)
     .flatMap(([key, child]) => {
       const at = `${path}/${escapePointer(key)}`;
-      return key === "__proto__" ? [reserved(key, at)] : prototypeKeys(child, at);
+      return key === "__proto__" ? [reserved(key, at)] : unfaithful(child, at);
     })
     .slice(0, PROBLEMS_MAX);
 }
@@ -69,6 +70,14 @@ export function storableText(text: string, length: number): string {
 /** A key as part of a JSON pointer. */
 export function escapePointer(key: string): string {
   return key.toWellFormed().replaceAll("\u0000", "").replaceAll("~", "~0").replaceAll("/", "~1");
+}
+
+function isInfinite(value: unknown): boolean {
+  return typeof value === "number" && !Number.isFinite(value);
+}
+
+function outOfRange(path: string): ProblemItem {
+  return { path, message: "is a number out of range" };
 }
 
 function reserved(key: string, path: string): ProblemItem {

@@ -20,7 +20,7 @@ import helmet from "helmet";
 import type { Registry } from "prom-client";
 import type { Tokens } from "../domain/access.ts";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
-import { isDeeperThan, prototypeKeys } from "../domain/storable-json.ts";
+import { isDeeperThan, unfaithful } from "../domain/storable-json.ts";
 import { authentication, authorization, principalOf } from "./authenticate.ts";
 import { documentationRoutes } from "./documentation-routes.ts";
 import { openApiDocument } from "./openapi-document.ts";
@@ -97,7 +97,7 @@ const BODY_DEPTH_MAX = 100;
 const refuseUnfitBodies: RequestHandler = (request, _response, next) => {
   if (isDeeperThan(BODY_DEPTH_MAX, request.body))
     return next(new Failure("invalid-input", `the body is nested deeper than ${BODY_DEPTH_MAX} levels`));
-  const problems = prototypeKeys(request.body);
+  const problems = unfaithful(request.body);
   if (problems.length === 0) return next();
   next(new Failure("invalid-input", `body: ${problems.length} problem(s)`, { problems }));
 };

@@ -26,8 +26,8 @@ does not have 405 \`method-not-allowed\` with \`Allow\`; HEAD is answered wherev
 not HTTP is 400 \`invalid-input\`, one whose headers are too large 431 \`headers-too-large\`, one that does not end 408
 \`request-timeout\`.
 
-**Requests.** Bodies are JSON, \`application/json\` or \`application/*+json\`, at most as large as the operation says, at most 100
-levels deep. A field named \`__proto__\` is refused. Fields and query parameters that are not described are refused, never
+**Requests.** Bodies are JSON in UTF-8, \`application/json\` or \`application/*+json\`, at most as large as the operation says, at
+most 100 levels deep. A field named \`__proto__\` and a number that no double can hold (1e999) are refused. Fields and query parameters that are not described are refused, never
 ignored, except in events, to which a core may add its own. Ids are 1 to 64 characters of a-z, 0-9 and "-".
 
 **Pages.** Lists are ordered by id. Pass \`next\` as \`after\` until it is null.`;

@@ -76,7 +76,7 @@ export function operationsPaths(problems: ProblemResponses): ZodOpenApiPathsObje
             ),
           },
           ...unchanged,
-          ...problems.referencesTo(["not-found", "internal"]),
+          ...problems.referencesTo(["invalid-input", "not-found", "internal"]),
         },
       },
     },

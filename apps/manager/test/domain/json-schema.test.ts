@@ -39,6 +39,18 @@ describe("uniqueItems", () => {
   });
 });
 
+describe("a property that every JavaScript object inherits", () => {
+  test.each(["constructor", "toString", "valueOf", "hasOwnProperty"])("%s is there only where it was sent", (name) => {
+    const schema = { type: "object", properties: { [name]: { type: "string" } } };
+    expect(compileSchema(schema).problems({})).toEqual([]);
+    expect(compileSchema(schema).problems({ [name]: 1 })).toEqual([{ path: `/${name}`, message: "must be string" }]);
+    expect(compileSchema({ ...schema, required: [name] }).problems({})).toEqual([
+      { path: `/${name}`, message: "is required" },
+    ]);
+    expect(compileSchema({ ...schema, required: [name] }).problems({ [name]: "x" })).toEqual([]);
+  });
+});
+
 describe("patterns of a schema", () => {
   test.each([
     ["^[A-Z]{2}$", "KE", "kenya"],

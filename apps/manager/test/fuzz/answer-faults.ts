@@ -7,6 +7,9 @@ export const SECRET_MARK = "secret-text-of-";
 export const OWN_TEXT = "@own-text@";
 export const OWN_SECRET = "@own-secret@";
 
+/** How an action is refused whose plugin a PATCH has put into maintenance. */
+const IN_MAINTENANCE = 'is in maintenance","next":';
+
 /** Text that only this team's decisions and settings for this plugin hold. */
 export function ownText(team: string, plugin: string): string {
   return `text-of-${team}-for-${plugin}.`;
@@ -30,8 +33,9 @@ export function answerFaults(
   pairs: readonly { readonly team: string; readonly plugin: string }[],
 ): string[] {
   const all = `${[...answer.headers].join("\n")}\n${answer.text}`;
-  // The plugin of a run always answers, and so do the stores: nothing excuses a 5xx.
-  const failed = answer.status >= 500 || answer.status === 0 ? [`${answer.status}: ${answer.text}`] : [];
+  // The plugin of a run always answers, and so do the stores: only a maintenance that a request began excuses a 5xx.
+  const excused = operationId === "runAction" && answer.status === 503 && answer.text.includes(IN_MAINTENANCE);
+  const failed = (answer.status >= 500 && !excused) || answer.status === 0 ? [`${answer.status}: ${answer.text}`] : [];
   const secret = all.includes(SECRET_MARK) ? ["it holds a secret in clear"] : [];
   const leaked = pairs
     .filter(({ team, plugin }) => all.includes(ownText(team, plugin)) && !maySee(actor, operationId, team, plugin))

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { testEnvironment } from "@plugboard/stack";
 import { Redis } from "ioredis";
 import { AnswerCheck } from "../answer-check.ts";
+import { appliesEverything } from "../fake-plugin.ts";
 import { answerFaults, OWN_SECRET, OWN_TEXT, ownText, SECRET_MARK, withOwnText } from "./answer-faults.ts";
 import { FuzzGround } from "./fuzz-ground.ts";
 import type { FuzzRequest } from "./request-arbitrary.ts";
@@ -51,6 +52,28 @@ describe("an answer", () => {
     expect(answerFaults(request, { ...right, status: 500, text }, check, pairs)).toContain(`500: ${text}`);
     const none = { status: 0, headers: new Headers(), text: "reset" };
     expect(answerFaults(request, none, check, pairs)).toEqual(["0: reset"]);
+  });
+
+  test("that says a plugin is down is one, except while the plugin is in maintenance", async () => {
+    const action = { ...request, operationId: "runAction", method: "POST", path: `${request.path}/actions/echo` };
+    const faults = async () => {
+      const headers = { authorization: `Bearer ${fuzz.tokens.get("team:beta")}`, "content-type": "application/json" };
+      const answer = await fetch(`${fuzz.manager.url}${action.path}`, { method: "POST", headers, body: "{}" });
+      return answerFaults(
+        action,
+        { status: answer.status, headers: answer.headers, text: await answer.text() },
+        check,
+        [],
+      );
+    };
+    expect(await faults()).toEqual([]);
+    fuzz.plugin.reply = () => "hang-up";
+    expect(await faults()).toEqual([expect.stringContaining('503: {"type":"urn:plugboard:error:plugin-down"')]);
+    fuzz.plugin.reply = appliesEverything;
+    await fuzz.manager.call("PATCH", "/v1/plugins/one", { status: "disabled" });
+    expect(await faults()).toEqual([]);
+    await fuzz.manager.call("PATCH", "/v1/plugins/one", { status: "enabled" });
+    await fuzz.state.settle(fuzz.plugin.url);
   });
 
   test.each<[string, (body: Record<string, unknown>) => void]>([

@@ -19,7 +19,7 @@ import { StoredState } from "./stored-state.ts";
 export const TEAMS = ["alpha", "beta", "gamma"] as const;
 export const PLUGINS = ["one", "two"] as const;
 /** Plugins that a run may register and deregister as it likes. */
-const SPARE_PLUGINS = ["spare", "spare-2"];
+const SPARE_PLUGINS = ["spare", "constructor"];
 /** Longer than a busy machine takes: a 504 would be the machine's fault, and hide the manager's. */
 const ACTION_DEADLINE_MS = 25_000;
 
@@ -112,10 +112,11 @@ export class FuzzGround {
     return {
       actors: [...this.tokens.keys()],
       parameters: {
-        team: [...TEAMS, "nobody-1", "nobody-2"],
-        plugin: [...PLUGINS, "spare", "unknown"],
-        instance: ["i-1", "i-2"],
-        name: ["echo", "other"],
+        // What JavaScript finds in every object is an id like any other.
+        team: [...TEAMS, "nobody-1", "constructor"],
+        plugin: [...PLUGINS, ...SPARE_PLUGINS, "unknown"],
+        instance: ["i-1", "i-2", "constructor"],
+        name: ["echo", "other", "constructor"],
       },
       kept: {
         deregisterPlugin: { plugin: [...SPARE_PLUGINS, "unknown"] },

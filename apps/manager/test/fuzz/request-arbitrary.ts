@@ -116,7 +116,31 @@ const ODD_HEADERS: readonly Readonly<Record<string, string>>[] = [
   { "if-unmodified-since": "Fri, 31 Dec 1999 23:59:59 GMT" },
   { cookie: "a=b; ;=" },
   { upgrade: "websocket", connection: "upgrade" },
+  { "transfer-encoding": "chunked" },
+  { "transfer-encoding": "chunked", "content-type": "text/plain" },
   { "x-big": "x".repeat(9_000) },
+];
+/** Targets that are no path of the document, or no path at all. */
+const ODD_TARGETS = [
+  "/",
+  "*",
+  "//v1/plugins",
+  "/v1",
+  "/v1/",
+  "/v1/plugins/",
+  "/V1/plugins",
+  "/v1/teams",
+  "/v1/../v1/plugins",
+  "/v1/plugins;a=b",
+  "/docs/",
+  "/docs/../package.json",
+  "/docs/%2e%2e%2fpackage.json",
+  "/internal",
+  "/__proto__",
+  "http://[",
+  "http://",
+  `/${"x".repeat(8_000)}`,
+  "/%",
 ];
 const METHODS = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "QUERY"];
 
@@ -144,7 +168,7 @@ function operationArbitrary(
   return fc
     .record({
       actor: fc.constantFrom(...knowledge.actors),
-      path: pathArbitrary(path, operation, knowledge),
+      path: weighted(49, pathArbitrary(path, operation, knowledge), fc.constantFrom(...ODD_TARGETS)),
       method: weighted(19, fc.constant(method.toUpperCase()), fc.constantFrom(...METHODS)),
       body:
         schema === undefined
@@ -242,6 +266,10 @@ function brokenText(valid: Arbitrary<unknown>): Arbitrary<string | undefined> {
     `${'{"a":'.repeat(200)}1${"}".repeat(200)}`,
     '{"a":1e999}',
     `{"a":"${"x".repeat(70_000)}"}`,
+    `{"a":"${"x".repeat(300_000)}"}`,
+    `{${Array.from({ length: 5_000 }, (_, index) => `"k${index}":1`).join()}}`,
+    '{"a":1,"a":2}',
+    '\ufeff{"enabled":true}',
   );
   return fc.oneof(changed, extended, cut, nothing);
 }

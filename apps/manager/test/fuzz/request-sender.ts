@@ -26,7 +26,9 @@ export class RequestSender {
       ...headers,
       ...(token === null ? {} : { authorization: `Bearer ${token}` }),
       // Node itself sends none with a GET, and the body would be read as the next request.
-      ...(body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) }),
+      ...(body === undefined || headers["transfer-encoding"] !== undefined
+        ? {}
+        : { "content-length": String(Buffer.byteLength(body)) }),
     };
     const options = { agent: this.#agent, hostname, port, method, path, headers: all, timeout: ANSWER_MS_MAX };
     return await new Promise((resolve) => {

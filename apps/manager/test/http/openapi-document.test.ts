@@ -110,6 +110,13 @@ describe("the document", () => {
           expect([example ?? examples ?? at(schema).examples]).not.toEqual([undefined]);
   });
 
+  test("says of every body that fields which it does not describe are refused, except in events", () => {
+    const open = operations.flatMap(([name, { requestBody }]) =>
+      requestBody === undefined ? [] : openObjects(requestBody.content["application/json"].schema).map(() => name),
+    );
+    expect(open).toEqual(["post /v1/process"]);
+  });
+
   test("its examples are what their schemas say", () => {
     const ajv = (ajvFormats as unknown as FormatsPlugin)(new Ajv2020({ strict: false, allErrors: true }));
     ajv.addSchema(document, "openapi");
@@ -132,6 +139,16 @@ describe("the document", () => {
     expect(JSON.parse(written)).toEqual(document);
   });
 });
+
+/** The schemas in a schema that name properties and take others, too; the document's bodies do not refer to themselves. */
+function openObjects(schema: Json): Json[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const whole = at(schema);
+  const own = whole.properties !== undefined && whole.additionalProperties !== false ? [whole] : [];
+  const { properties = {}, items, anyOf = [], oneOf = [], allOf = [], additionalProperties } = whole;
+  const parts = [...Object.values<Json>(properties), items, ...anyOf, ...oneOf, ...allOf, additionalProperties];
+  return [...own, ...parts.flatMap(openObjects)];
+}
 
 /** What a reference refers to. */
 function at(node: Json): Json {

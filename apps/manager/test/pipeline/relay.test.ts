@@ -35,15 +35,16 @@ async function changesOf(key: string): Promise<{ seq: number; v: number; entry: 
 describe("two instances", () => {
   test("50 changes of one team at once: the table equals Postgres, and no version overtakes another", async () => {
     const plugins = ["one", "two", "three"];
+    const change = async (index: number) => {
+      const body = { enabled: true, forms: [`form-${index}`] };
+      const answer = await either(index).call("PUT", `/v1/teams/raced/plugins/${plugins[index % 3]}`, body);
+      // Their turns take longer than a request waits for one where the machine is busy: it is refused, and changes nothing.
+      return answer.status === 503 ? undefined : answer.status;
+    };
     const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, index) =>
-        either(index).call("PUT", `/v1/teams/raced/plugins/${plugins[index % 3]}`, {
-          enabled: true,
-          forms: [`form-${index}`],
-        }),
-      ),
+      Array.from({ length: 50 }, (_, index) => eventually(() => change(index), "the change is taken")),
     );
-    expect(answers.filter(({ status }) => status !== 200 && status !== 202)).toEqual([]);
+    expect(answers.filter((status) => status !== 200 && status !== 202)).toEqual([]);
     await eventually(outboxIsEmpty, "every change is relayed");
     const [row] = await ground.query("SELECT v, entry FROM routing_entries WHERE key = 'team:raced'");
     expect(JSON.parse((await redis.get(keys.team("raced"))) ?? "")).toEqual(row.entry);

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { pluginTopics, type RoutesRequest, type TeamEntry } from "@plugboard/contract";
+import { leaseResponseSchema, pluginTopics, type RoutesRequest, type TeamEntry } from "@plugboard/contract";
 import { Webhook } from "standardwebhooks";
 
 interface Heard {
@@ -111,7 +111,11 @@ export class FakeManager {
       const topics = pluginTopics(this.#plugin, this.#topicPrefix);
       return [200, { id: this.#plugin, topics, leaseSeconds: 15, webhookSecret: this.secret, pendingApproval: [] }];
     }
-    if (method === "PUT") return [200, { instance: path, expiresAt: new Date().toISOString(), instances: 1 }];
+    if (method === "PUT") {
+      const instance = path.split("/").at(-1);
+      // Held against the contract: what the client refuses would look like a manager that fails.
+      return [200, leaseResponseSchema.parse({ instance, expiresAt: new Date().toISOString(), instances: 1 })];
+    }
     if (method === "DELETE") return [200, {}];
     return [404, { code: "not-found" }];
   }
