@@ -76,7 +76,7 @@ describe("a core writes responses with", () => {
     const read = found.map((copy) => decodeEvent(headerReader(copy.headers), copy.value, "core"));
     expect(read.map((event) => (event.kind === "event" ? [event.attributes, event.data()] : event))).toEqual(
       events.map(({ id, type, team, form, response, revision, time, data }) => [
-        { id, source: "core", type, teamId: team, formId: form, responseId: response, revision, time },
+        { id, source: "core", type, teamId: team, formId: form, responseId: response, revision, time, priority: null },
         data,
       ]),
     );
