@@ -9,6 +9,9 @@ export type PartAnswer =
 /** Kafka's error codes that are treated in a way of their own. */
 export const MESSAGE_TOO_LARGE = 10;
 const DUPLICATE_SEQUENCE_NUMBER = 46;
+const NOT_ENOUGH_REPLICAS = 19;
+/** What a broker says with {@link NOT_ENOUGH_REPLICAS} when the transaction's coordinator, and not the partition, was away. */
+const UNVERIFIED = "Unable to verify the partition has been added to the transaction";
 
 const ACKNOWLEDGED: PartAnswer = { kind: "acknowledged" };
 
@@ -21,7 +24,11 @@ export function readAnswer(response: produceV11.ProduceResponse | Error, topic: 
   if (named === undefined) return { kind: "unknown", error: new Error(`no acknowledgement of ${topic}/${partition}`) };
   // A duplicate is what an earlier attempt wrote whose answer was lost.
   if (named.errorCode === 0 || named.errorCode === DUPLICATE_SEQUENCE_NUMBER) return ACKNOWLEDGED;
-  return { kind: "refused", code: named.errorCode, why: named.errorMessage ?? nameOf(named.errorCode) };
+  const why = named.errorMessage ?? nameOf(named.errorCode);
+  // Not the topic's fault: as a refusal, it would have the copies of topics that are well parked.
+  if (named.errorCode === NOT_ENOUGH_REPLICAS && why.startsWith(UNVERIFIED))
+    return { kind: "unknown", error: new Error(why) };
+  return { kind: "refused", code: named.errorCode, why };
 }
 
 function nameOf(code: number): string {
