@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
-import { deadLetterTopic, EVENT_HEADER } from "@plugboard/contract";
+import { deadLetterTopic, EVENT_HEADER, type EventPriority } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaClient, type SafeProducer } from "@plugboard/kafka";
 import { createLogger, type KafkaSettings } from "@plugboard/runtime";
 import {
@@ -38,6 +38,7 @@ export interface TestEvent {
   /** The record's key: the response. */
   readonly response: string;
   readonly form?: string;
+  readonly priority?: EventPriority;
   readonly data?: object;
 }
 
@@ -195,7 +196,7 @@ export class PlugboardUnderTest {
   async emit(events: readonly TestEvent[]): Promise<void> {
     await this.producer.send(
       this.responses,
-      events.map(({ team, id, response, form, data = {} }) => ({
+      events.map(({ team, id, response, form, priority, data = {} }) => ({
         key: response,
         value: JSON.stringify(data),
         headers: {
@@ -206,6 +207,7 @@ export class PlugboardUnderTest {
           [EVENT_HEADER.teamId]: team,
           [EVENT_HEADER.subject]: response,
           ...(form !== undefined && { [EVENT_HEADER.formId]: form }),
+          ...(priority !== undefined && { [EVENT_HEADER.priority]: priority }),
         },
       })),
     );

@@ -103,9 +103,10 @@ withPython("a plugin in Python, without the SDK, under the real manager and rout
     };
     return output;
   };
-  const committed = async () => {
-    const topic = `${plugboard.name}.plugin.totals`;
-    const [group] = await plugboard.admin.fetchOffsets({ groupId: `${plugboard.name}.totals`, topics: [topic] });
+  /** @param lane what its names end in; nothing for the live one. */
+  const committed = async (lane = "") => {
+    const topics = [`${plugboard.name}.plugin.totals${lane}`];
+    const [group] = await plugboard.admin.fetchOffsets({ groupId: `${plugboard.name}.totals${lane}`, topics });
     return (group?.partitions ?? []).reduce((sum, { offset }) => sum + Math.max(0, Number(offset)), 0);
   };
 
@@ -220,6 +221,20 @@ withPython("a plugin in Python, without the SDK, under the real manager and rout
     const [first, second] = await outcomesOf("killed", 2);
     expect([first?.outcome, second?.outcome]).toEqual(["delivered", "duplicate"]);
     expect(await total()).toEqual({ total: 16, responses: 4 });
+  });
+
+  test("it reads all lanes, and commits each in a group of its own", async () => {
+    for (const [priority, response] of [
+      ["urgent", "r-7"],
+      ["bulk", "r-8"],
+    ] as const) {
+      const event = { team: TEAM, id: priority, response, form: "form-1", priority, data: { answers: { price: 2 } } };
+      await plugboard.emit([event]);
+      expect(await outcomesOf(priority, 1)).toMatchObject([{ outcome: "delivered", attempt: 1 }]);
+      const lane = priority === "urgent" ? "priority" : "bulk";
+      await waitUntil(`${lane} is committed`, WAIT_MS, async () => (await committed(`.${lane}`)) === 1 || undefined);
+    }
+    expect(await total()).toEqual({ total: 18, responses: 6 });
   });
 
   test("a team that switches it off gets nothing more, also of what is in the topic already", async () => {

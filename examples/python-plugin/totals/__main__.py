@@ -63,9 +63,9 @@ def run(settings: Settings, stopping: threading.Event) -> None:
         while not (registered.wait(0.2) or stopping.is_set()):
             pass
         if registrar.registration is not None and not stopping.is_set():
-            topics = registrar.registration
-            consumer = Deliveries(settings, topics.live_topic, topics.dead_letter_topic, store, manager, rates)
-            log.info("consuming %s", topics.live_topic)
+            topics = registrar.registration.topics
+            consumer = Deliveries(settings, topics, store, manager, rates)
+            log.info("consuming %s and its other lanes", topics["live"])
             consumer.run(stopping)
     finally:
         registrar.stop()

@@ -1,4 +1,4 @@
-"""From the topic to a settled delivery.
+"""From the topics of the lanes to a settled delivery.
 
   read ──► enabled? ──no──► forgotten (`disabled`)
              └─► seen before? ──yes──► `duplicate` | `superseded`
@@ -16,18 +16,18 @@ import threading
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 
 from .handler import Delivered, Rates, Rejected, Retry, handle
+from .lanes import Lanes
 from .manager import Manager, ManagerError
 from .outcomes import Outcomes, timestamp
 from .record import Delivery, Malformed, Record, receive
 from .settings import PLUGIN_ID, Settings
 from .store import Store, Waiting
 
-# Twenty handlers of five seconds stay well below Kafka's five minutes between two polls.
-BATCH_RECORDS_MAX = 20
-POLL_S = 0.2
+# Due deliveries between two turns of the lanes: handlers of five seconds stay below Kafka's five minutes between polls.
+DUE_MAX = 20
 # At 10 KB each, 100 MB of what waits; beyond it nothing new is read.
 WAITING_MAX = 10_000
 WAIT_S = {"settings": 30.0, "manager": 1.0, "maintenance": 1.0}
@@ -41,35 +41,20 @@ log = logging.getLogger("totals.consumer")
 
 
 class Deliveries:
-    """Reads the plugin's topic and settles what comes; one thread does all of it."""
+    """Reads the plugin's lanes and settles what comes; one thread does all of it."""
 
     def __init__(
-        self, settings: Settings, topic: str, dead_letter_topic: str, store: Store, manager: Manager, rates: Rates
+        self, settings: Settings, topics: dict[str, str], store: Store, manager: Manager, rates: Rates
     ) -> None:
         self._settings = settings
-        self._dead_letter_topic = dead_letter_topic
+        self._dead_letter_topic = topics["deadLetter"]
         self._store = store
         self._manager = manager
         self._rates = rates
         self._outcomes = Outcomes(settings.kafka_brokers, settings.deliveries_topic)
-        self._uncommitted = False
         self._committed_at = time.monotonic()
         self._cleaned_at = float("-inf")
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": settings.kafka_brokers,
-                "group.id": settings.group_id,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "session.timeout.ms": settings.session_timeout_ms,
-            }
-        )
-        self._paused = False
-        self._consumer.subscribe(
-            [topic], on_assign=self._assigned, on_revoke=lambda _consumer, _partitions: self._commit()
-        )
+        self._lanes = Lanes(settings, topics, on_revoke=self._commit)
 
     def run(self, stopping: threading.Event) -> None:
         """Works until `stopping`; then what has begun is finished and committed. Anything unexpected is raised."""
@@ -82,29 +67,16 @@ class Deliveries:
                     self._commit()
             self._commit()
         finally:
-            self._consumer.close()
+            self._lanes.close()
 
     def _read(self, stopping: threading.Event) -> None:
-        self._pause(self._store.waiting_count() >= WAITING_MAX)
-        for message in self._consumer.consume(num_messages=BATCH_RECORDS_MAX, timeout=POLL_S):
-            # What is not stored now is read again by whoever gets the partition.
+        self._lanes.pause(self._store.waiting_count() >= WAITING_MAX)
+        for message in self._lanes.read():
+            # What is not done now is read again by whoever gets the partition.
             if stopping.is_set():
                 return
-            if message.error() is not None:
-                log.warning("Kafka: %s", message.error())
-                continue
             self._take(_record_of(message))
-            self._consumer.store_offsets(message)
-            self._uncommitted = True
-
-    def _pause(self, full: bool) -> None:
-        # Only on a change: librdkafka fetches anew after each call, what it had read already as well.
-        if full != self._paused:
-            (self._consumer.pause if full else self._consumer.resume)(self._consumer.assignment())
-        self._paused = full
-
-    def _assigned(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
-        self._paused = False
+            self._lanes.done(message)
 
     def _take(self, record: Record) -> None:
         try:
@@ -178,7 +150,7 @@ class Deliveries:
         self._store.put_off(delivery, "dead-letter", 0, attempts, history, verdict)
 
     def _attempt_due(self, stopping: threading.Event) -> None:
-        for entry in self._store.due(BATCH_RECORDS_MAX):
+        for entry in self._store.due(DUE_MAX):
             if stopping.is_set():
                 return
             if entry.verdict is not None:
@@ -201,13 +173,7 @@ class Deliveries:
 
     def _commit(self) -> None:
         self._outcomes.flush()
-        if self._uncommitted:
-            try:
-                self._consumer.commit(asynchronous=False)
-            except KafkaException as error:
-                # Others may have the partitions by now: what comes again is recognised.
-                log.warning("offsets not committed: %s", error)
-        self._uncommitted = False
+        self._lanes.commit()
         self._committed_at = time.monotonic()
 
     def _clean(self) -> None:

@@ -34,8 +34,8 @@ class ManagerError(Exception):
 class Registration:
     """The manager's answer to a registration, as far as it is used."""
 
-    live_topic: str
-    dead_letter_topic: str
+    # By lane: priority, live, bulk; and deadLetter.
+    topics: dict[str, str]
     lease_seconds: float
     webhook_secret: str
 
@@ -61,8 +61,7 @@ class Manager:
             "actions": [{"name": "total", "description": "The sum so far.", "input": form}],
         }
         answer = self._call("PUT", f"/v1/plugins/{PLUGIN_ID}", body)
-        topics = answer["topics"]
-        return Registration(topics["live"], topics["deadLetter"], answer["leaseSeconds"], answer["webhookSecret"])
+        return Registration(answer["topics"], answer["leaseSeconds"], answer["webhookSecret"])
 
     def heartbeat(self, instance: str) -> None:
         """Keeps this instance counted until the lease ends."""

@@ -42,12 +42,14 @@ export function createSdkMetrics(registry: Registry) {
     eventSeconds: new Histogram({
       name: "plugin_event_to_delivered_seconds",
       help: "From the event's own time to its delivery, retries included: what a team sees.",
+      labelNames: ["lane"] as const,
       buckets: END_TO_END_BUCKETS_SECONDS,
       registers,
     }),
     routedSeconds: new Histogram({
       name: "plugin_routed_to_delivered_seconds",
       help: "From routing to delivery, retries included: the plugin's own delay.",
+      labelNames: ["lane"] as const,
       buckets: END_TO_END_BUCKETS_SECONDS,
       registers,
     }),

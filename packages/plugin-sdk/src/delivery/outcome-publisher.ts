@@ -79,13 +79,13 @@ export class OutcomePublisher implements Component {
     this.#sending ??= this.#drain();
   }
 
-  #delivered({ event, routedAt }: Received): void {
+  #delivered({ event, routedAt, lane }: Received): void {
     const { metrics, clock } = this.#parts;
     const secondsSince = (time: string) => Math.max(0, (clock.now() - Date.parse(time)) / 1_000);
-    if (event.time !== null) metrics.eventSeconds.observe(secondsSince(event.time));
+    if (event.time !== null) metrics.eventSeconds.observe({ lane }, secondsSince(event.time));
     // Whoever writes to the topic may have written any text there.
     const routed = routedAt === null ? Number.NaN : secondsSince(routedAt);
-    if (!Number.isNaN(routed)) metrics.routedSeconds.observe(routed);
+    if (!Number.isNaN(routed)) metrics.routedSeconds.observe({ lane }, routed);
   }
 
   /** The one wide line of an outcome. Names are those of docs/logs.md. */

@@ -1,5 +1,12 @@
 import { createHash } from "node:crypto";
-import { DELIVERY_HEADER, decodeEvent, deliveryId, type EventAttributes, type HeaderReader } from "@plugboard/contract";
+import {
+  DELIVERY_HEADER,
+  decodeEvent,
+  deliveryId,
+  type EventAttributes,
+  type HeaderReader,
+  type Lane,
+} from "@plugboard/contract";
 
 /** A record as it stood in the topic: bytes unchanged, headers in order, repeated ones kept. */
 export interface RecordCopy {
@@ -21,6 +28,8 @@ export interface Received {
   readonly routeVersion: string | null;
   readonly routedAt: string | null;
   readonly origin: string | null;
+  /** The one it came by, also when it is tried again. */
+  readonly lane: Lane;
   readonly record: RecordCopy;
 }
 
@@ -66,8 +75,16 @@ export function receive(record: RecordCopy, plugin: string, flatSource: string):
     routeVersion: header(DELIVERY_HEADER.routeVersion) ?? null,
     routedAt: header(DELIVERY_HEADER.routedAt) ?? null,
     origin: header(DELIVERY_HEADER.origin) ?? null,
+    lane: laneOf(record, plugin),
     record,
   };
+}
+
+/** By the topic's name. A plugin's id has no dots, so no live topic ends in one of these. */
+function laneOf({ readFrom }: RecordCopy, plugin: string): Lane {
+  const [topic = ""] = readFrom.split("/");
+  if (topic.endsWith(`${plugin}.priority`)) return "priority";
+  return topic.endsWith(`${plugin}.bulk`) ? "bulk" : "live";
 }
 
 /** The router's identity, if it looks like one: it becomes a key in the database. */

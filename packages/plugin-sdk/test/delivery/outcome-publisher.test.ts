@@ -24,6 +24,7 @@ const received = {
   routeVersion: null,
   routedAt: null,
   origin: null,
+  lane: "live",
   record: { key: null, value: null, headers: [], readFrom: "t/0/0" },
 } satisfies Received;
 
