@@ -165,9 +165,12 @@ function operationArbitrary(
   const valid =
     schema === undefined ? fc.constant(undefined) : bodyValues(operation.operationId, schema, document, knowledge);
   const id = operation.operationId as string;
+  const anybody = fc.constantFrom(...knowledge.actors);
+  const entitled = knowledge.actors.filter((actor) => operation["x-roles"]?.includes(actor.split(":")[0]));
   return fc
     .record({
-      actor: fc.constantFrom(...knowledge.actors),
+      // Drawn evenly, nearly all would be refused at the door, and little of what is behind it tried.
+      actor: entitled.length === 0 ? anybody : weighted(2, fc.constantFrom(...entitled), anybody),
       path: weighted(49, pathArbitrary(path, operation, knowledge), fc.constantFrom(...ODD_TARGETS)),
       method: weighted(19, fc.constant(method.toUpperCase()), fc.constantFrom(...METHODS)),
       body:
