@@ -17,7 +17,7 @@ const LABELS: Readonly<Record<string, string>> = {
   event: "types of events that the core emits",
   version: "the one that runs",
   ...Object.fromEntries(
-    ["reason", "result", "outcome", "outbox", "check", "call", "state"].map((name) => [
+    ["reason", "result", "outcome", "outbox", "check", "call", "state", "lane"].map((name) => [
       name,
       "a closed list in the code",
     ]),

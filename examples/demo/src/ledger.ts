@@ -4,6 +4,7 @@ import {
   decodeEvent,
   deliveryId,
   deliveryRecordSchema,
+  LANES,
   pluginTopics,
 } from "@plugboard/contract";
 import {
@@ -84,7 +85,7 @@ export class Ledger {
     this.#teams = new Map(teams.map((team) => [team.team, team]));
     const ids = [...new Set(teams.flatMap((team) => team.plugins.map(({ plugin }) => plugin)))].sort();
     this.#plugins = new Map(ids.map((id) => [id, { expected: new Set(), copies: new Map(), outcomes: new Map() }]));
-    this.#pluginOfTopic = new Map(ids.map((id) => [pluginTopics(id).live, id]));
+    this.#pluginOfTopic = new Map(ids.flatMap((id) => LANES.map((lane) => [pluginTopics(id)[lane], id] as const)));
   }
 
   get plugins(): ReadonlyMap<string, PluginLedger> {

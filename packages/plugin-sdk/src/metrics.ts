@@ -80,7 +80,7 @@ export interface Measured {
   readonly lanes: readonly MeasuredLane[];
 }
 
-export interface MeasuredLane {
+interface MeasuredLane {
   readonly lane: Lane;
   /** Those that are this process's now. */
   readonly partitions: () => readonly PartitionStatus[];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { registrationResponseSchema } from "@plugboard/contract";
 import { createKafkaClient } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
-import { testEnvironment } from "@plugboard/stack";
+import { testEnvironment, waitUntil } from "@plugboard/stack";
 import { exportJWK, generateKeyPair } from "jose";
 import { createGround, eventually, registration, type TestGround, type TestManager } from "../test-manager.ts";
 
@@ -18,7 +18,7 @@ const pathsOf = (answer: { body: { problems?: { path: string }[] } }) =>
   (answer.body.problems ?? []).map(({ path }) => path).toSorted();
 
 describe("registration", () => {
-  test("names topics, lease and webhook secret, and creates the live topic as the settings say", async () => {
+  test("names topics, lease and webhook secret, and creates the topics of all lanes as the settings say", async () => {
     const answer = await manager.call("PUT", "/v1/plugins/fresh", registration());
     expect(answer.status).toBe(201);
     const body = registrationResponseSchema.parse(answer.body);
@@ -34,8 +34,24 @@ describe("registration", () => {
       webhookSecret: expect.stringMatching(/^whsec_[A-Za-z0-9+/=]{44}$/),
       pendingApproval: [],
     });
-    const topics = await kafka((admin) => admin.fetchTopicMetadata({ topics: [body.topics.live] }));
-    expect(topics.topics[0]?.partitions).toHaveLength(2);
+    const { live, priority, bulk } = body.topics;
+    const { topics } = await kafka((admin) => admin.fetchTopicMetadata({ topics: [live, priority, bulk] }));
+    expect(topics.map(({ partitions }) => partitions.length)).toEqual([2, 2, 2]);
+  });
+
+  test("done again it makes the lanes that an older manager had not made", async () => {
+    const { body } = await manager.call("PUT", "/v1/plugins/older", registration());
+    const { topics } = registrationResponseSchema.parse(body);
+    const missing = [topics.priority, topics.bulk];
+    await kafka(async (admin) => {
+      await admin.deleteTopics({ topics: missing });
+      await waitUntil("they are gone", 10_000, async () => {
+        const existing = await admin.listTopics();
+        return missing.every((topic) => !existing.includes(topic)) || undefined;
+      });
+    });
+    expect((await manager.call("PUT", "/v1/plugins/older", registration())).status).toBe(200);
+    expect(await kafka((admin) => admin.listTopics())).toEqual(expect.arrayContaining(missing));
   });
 
   test("done again it is harmless: the same secret, 200, and no new version of the route", async () => {
@@ -204,7 +220,7 @@ describe("maintenance and deregistration", () => {
     expect((await manager.call("PUT", "/v1/teams/red/plugins/leaving/config", {})).body.code).toBe("deregistered");
     expect((await manager.call("PUT", "/v1/plugins/leaving/instances/one", undefined, token)).status).toBe(409);
     expect((await manager.call("PATCH", "/v1/plugins/leaving", { status: "enabled" })).status).toBe(409);
-    expect(await topicsOf("leaving")).toHaveLength(1);
+    expect(await topicsOf("leaving")).toHaveLength(3);
     expect((await manager.call("PUT", "/v1/plugins/leaving", registration(), token)).status).toBe(200);
     expect(await routeOf("leaving")).toMatchObject({ v: 3, state: "enabled" });
     expect((await manager.call("GET", "/v1/teams/red/plugins/leaving")).body.enabled).toBe(true);
@@ -214,8 +230,8 @@ describe("maintenance and deregistration", () => {
     await manager.call("PUT", "/v1/plugins/gone", registration());
     const answer = await manager.call("DELETE", "/v1/plugins/gone?deleteTopics=true");
     expect([answer.status, answer.body.topics]).toEqual([202, "deleting"]);
-    expect(await topicsOf("gone")).toHaveLength(1);
-    await eventually(async () => (await topicsOf("gone")).length === 0, "the topic is deleted");
+    expect(await topicsOf("gone")).toHaveLength(3);
+    await eventually(async () => (await topicsOf("gone")).length === 0, "the topics are deleted");
     expect((await manager.call("DELETE", "/v1/plugins/gone?deleteTopics=maybe")).status).toBe(400);
     expect((await manager.call("DELETE", "/v1/plugins/nobody")).status).toBe(404);
   });
@@ -225,7 +241,7 @@ describe("maintenance and deregistration", () => {
     await manager.call("DELETE", "/v1/plugins/back?deleteTopics=true");
     await manager.call("PUT", "/v1/plugins/back", registration());
     expect(await scheduledDeletions("back")).toBe(0);
-    expect(await topicsOf("back")).toHaveLength(1);
+    expect(await topicsOf("back")).toHaveLength(3);
   });
 });
 

@@ -27,7 +27,10 @@ export const pluginEnvironment = {
   PLUGIN_KEYS_DIR: setting(env.text().default(".plugboard/keys"), "Directory of development keys."),
   NODE_ENV: setting(env.text().optional(), "With production, a key has to be given where one is needed."),
   EVENT_SOURCE: setting(env.text().default("core"), "Source of events that name none."),
-  PLUGIN_GROUP_ID: setting(env.text().optional(), "Consumer group; plugboard.<plugin id> when unset."),
+  PLUGIN_GROUP_ID: setting(
+    env.text().optional(),
+    "Consumer group of the live lane; plugboard.<plugin id> when unset. The other lanes' have .priority and .bulk behind it.",
+  ),
   PLUGIN_SESSION_TIMEOUT_MS: setting(
     env.integer(6_000, 300_000).default(30_000),
     "How long Kafka waits for a silent instance before others take its partitions, milliseconds.",
