@@ -13,7 +13,7 @@ import type { System } from "./system.ts";
 import { SPREADSHEETS, type Vendors } from "./vendors.ts";
 
 /** Given up when nothing was settled for this long, milliseconds: longer than a rebalance and a retry's first delays. */
-const NO_PROGRESS_MS_MAX = 60_000;
+const NO_PROGRESS_MS_MAX = 120_000;
 const PROGRESS_INTERVAL_MS = 250;
 
 /** Submits the responses, waits until each delivery is settled (or nothing moves any more), and counts. */
