@@ -24,6 +24,12 @@ function next(beginning: string): string {
   return block;
 }
 
+/** With all that was started in it: npm, killed alone, would leave its script running. */
+async function endTerminal(terminal: Supervised): Promise<void> {
+  if (terminal.isRunning()) process.kill(-terminal.pid, "SIGKILL");
+  await terminal.exited;
+}
+
 describe("docs/write-a-plugin.md, its commands in order in a copy of the repository", () => {
   const running: Supervised[] = [];
   let copy: string;
@@ -72,7 +78,7 @@ describe("docs/write-a-plugin.md, its commands in order in a copy of the reposit
     };
   }, 120_000);
   afterAll(async () => {
-    await Promise.all(running.map((one) => one.end("SIGKILL")));
+    await Promise.all(running.map(endTerminal));
     if (copy) rmSync(copy, { recursive: true, force: true });
   });
 
