@@ -86,6 +86,7 @@ describe("an event", () => {
           responseId: "r1",
           revision: 7,
           time: base.at,
+          priority: null,
         });
         expect(event.data()).toEqual(JSON.parse(JSON.stringify({ answers, collector })));
       }),
