@@ -119,7 +119,7 @@ async function startEverything(options: DemoOptions, started: Started) {
   const vendors = await shown("Google and Twilio, emulated", startVendors);
   started.vendors = vendors;
   const core = await shown("The example core", () => startCore(launch, addresses, manager.url, tokens.core));
-  // Killed in turn every 3 s, each of three has 9 s: enough to start and route on a busy machine.
+  // One of them is killed every 3 s: the others are at work while it starts again.
   const count = options.chaos ? 3 : 1;
   const [routers, plugins] = await shown("Router and plugins", () =>
     Promise.all([
