@@ -35,8 +35,8 @@ async function runTests(args: readonly string[]): Promise<number> {
 
 async function runJest(args: readonly string[], results: string, addresses: Record<string, string>): Promise<number> {
   const root = projectRoot();
-  // Tests wait for brokers and processes more than they compute: two workers also on a machine with two cores.
-  const workers = Math.max(2, availableParallelism() - 1);
+  // Tests wait for brokers and processes as much as they compute: three workers also on a machine with two cores.
+  const workers = Math.max(3, availableParallelism() - 1);
   const ownWorkers = args.some((arg) => /^(-i|--runInBand|-w|--maxWorkers)/.test(arg));
   const jest = await supervise({
     command: process.execPath,
