@@ -15,12 +15,12 @@ export class PrismaTopicDeletions implements TopicDeletions {
     this.#database = database;
   }
 
+  /** The plugin's row is read under a lock: a registration meanwhile either is seen here, or cancels this afterwards. */
   async schedule(plugin: string, dueAt: Date): Promise<void> {
-    await this.#database.topicDeletion.upsert({
-      where: { pluginId: plugin },
-      create: { pluginId: plugin, dueAt },
-      update: { dueAt },
-    });
+    await this.#database.$executeRaw`
+      INSERT INTO topic_deletions (plugin_id, due_at)
+      SELECT id, ${dueAt}::timestamptz FROM plugins WHERE id = ${plugin} AND status = 'deregistered' FOR SHARE
+      ON CONFLICT (plugin_id) DO UPDATE SET due_at = excluded.due_at`;
   }
 
   /** Waits for a deletion that is under way, so that topics created afterwards stay. */

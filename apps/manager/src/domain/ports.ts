@@ -221,6 +221,7 @@ export interface TopicStore {
 
 /** Topics that are to go, once no router can still know their plugin. */
 export interface TopicDeletions {
+  /** Does nothing for a plugin that has registered again meanwhile. */
   schedule(plugin: string, dueAt: Date): Promise<void>;
   cancel(plugin: string): Promise<void>;
   /**
