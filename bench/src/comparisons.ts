@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchSession, PLUGIN_PARTITIONS } from "./bench-session.ts";
 import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
-import { PEERS, type PeerJob, topicsOf } from "./peers.ts";
+import { jobFor, PEERS, topicsOf } from "./peers.ts";
 import { shown } from "./progress.ts";
 import type { Result, ThroughputSet } from "./result.ts";
 import { provenance } from "./result-files.ts";
@@ -88,16 +88,7 @@ async function coldStart(session: BenchSession, spec: WorkloadSpec): Promise<num
   const prepared = await session.prepare(new Workload(spec), true, () => {});
   await prepared.controlPlane();
   const group = session.name("cold-start");
-  const job: PeerJob = {
-    ...prepared,
-    brokers: session.brokers,
-    group,
-    prefix: `${group}.`,
-    tunedFor: "latency",
-    instance: 0,
-    directory: session.temporaryDirectory(),
-    java: session.java,
-  };
+  const job = jobFor(session, prepared, group, "latency");
   const topics = topicsOf(job);
   await session.kafka.createTopics({ names: topics, partitions: PLUGIN_PARTITIONS });
   const peer = PEERS.find(({ id }) => id === "plugboard");

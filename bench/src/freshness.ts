@@ -4,7 +4,7 @@ import { Redis } from "ioredis";
 import { type ControlPlane, sql } from "./control-plane.ts";
 import { ALWAYS, CHANGED, FreshnessStage, PROBE_TEAM, type ProbeCopy } from "./freshness-stage.ts";
 import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
-import type { PeerJob } from "./peers.ts";
+import { jobFor, type PeerJob } from "./peers.ts";
 import { type Report, shown } from "./progress.ts";
 import type { Change, Result, TableCheck } from "./result.ts";
 import { provenance } from "./result-files.ts";
@@ -58,17 +58,7 @@ export async function measureFreshness(options: CommonOptions): Promise<Result> 
     const plane = await shown("Plugins registered and teams enabled through the manager", prepared.controlPlane);
     await plane.enable(PROBE_TEAM, ALWAYS, { enabled: true });
     const group = session.name("freshness");
-    const job: PeerJob = {
-      ...prepared,
-      brokers: session.brokers,
-      input: `${group}.input`,
-      group,
-      prefix: `${group}.`,
-      tunedFor: "latency",
-      instance: 0,
-      directory: session.temporaryDirectory(),
-      java: session.java,
-    };
+    const job: PeerJob = { ...jobFor(session, prepared, group, "latency"), input: `${group}.input` };
     const load = { routers: options.routers, ratePerSecond: options.rate };
     const stage = await shown(`${options.routers} routers under ${options.rate} records/s`, () =>
       FreshnessStage.open(session, plane, job, load),

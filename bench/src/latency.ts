@@ -3,7 +3,7 @@ import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWo
 import { nodeCommand, startChild } from "./child.ts";
 import { type OpenLoopAnswer, type OpenLoopJob, openLoopAnswer, type Pace, recordsOf } from "./open-loop.ts";
 import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
-import { type Peer, type PeerJob, topicsOf } from "./peers.ts";
+import { jobFor, type Peer, type PeerJob, topicsOf } from "./peers.ts";
 import { ProcessUsage } from "./process-usage.ts";
 import { shown } from "./progress.ts";
 import type { LatencyRun, Result } from "./result.ts";
@@ -55,17 +55,7 @@ async function runLatency(
 ): Promise<LatencyRun> {
   const group = session.name(peer?.id ?? DIRECT);
   const input = `${group}.input`;
-  const job: PeerJob = {
-    ...prepared,
-    input,
-    brokers: session.brokers,
-    group,
-    prefix: `${group}.`,
-    tunedFor: "latency",
-    instance: 0,
-    directory: session.temporaryDirectory(),
-    java: session.java,
-  };
+  const job: PeerJob = { ...jobFor(session, prepared, group, "latency"), input };
   const outputs = peer === null ? [] : topicsOf(job);
   await session.kafka.createTopics({ names: [input], partitions: INPUT_PARTITIONS });
   await session.kafka.createTopics({ names: outputs, partitions: PLUGIN_PARTITIONS });

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { freePorts, type JavaProgram, projectRoot } from "@plugboard/stack";
+import type { BenchSession, PreparedWorkload } from "./bench-session.ts";
 import { type Child, nodeCommand, startChild, untilReady } from "./child.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { pluginId, type Workload } from "./workload.ts";
@@ -36,8 +37,8 @@ export interface Peer {
 }
 
 /**
- * Full JIT, and a collector chosen by measuring: threads of a parallel collector cost least here. 512 MiB are more than any
- * of them uses; the young generation is large, for nearly all garbage dies young.
+ * Full JIT, and the parallel collector, the JVM's own choice for throughput (no other was tried here). 512 MiB of heap; the young
+ * generation is large, for nearly all garbage dies young.
  */
 const JVM_FLAGS = ["-Xms512m", "-Xmx512m", "-Xmn320m", "-XX:+UseParallelGC", "-XX:-UsePerfData"];
 const JVM_LOG = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
@@ -91,6 +92,25 @@ export const PEERS: readonly Peer[] = [
       startPlugboard(job, { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: `instance-${job.instance}` }),
   },
 ];
+
+/** A run through one router: its group, and topics of its own. */
+export function jobFor(
+  session: BenchSession,
+  prepared: PreparedWorkload,
+  group: string,
+  tunedFor: PeerJob["tunedFor"],
+): PeerJob {
+  return {
+    ...prepared,
+    brokers: session.brokers,
+    group,
+    prefix: `${group}.`,
+    tunedFor,
+    instance: 0,
+    directory: session.temporaryDirectory(),
+    java: session.java,
+  };
+}
 
 export function topicsOf({ workload, prefix }: Pick<PeerJob, "workload" | "prefix">): string[] {
   return Array.from({ length: workload.spec.plugins }, (_, plugin) => prefix + pluginId(plugin));

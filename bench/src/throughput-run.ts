@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AppendTimes, type Span } from "./append-times.ts";
 import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
 import type { Child } from "./child.ts";
-import { type Peer, type PeerJob, topicsOf } from "./peers.ts";
+import { jobFor, type Peer, type PeerJob, topicsOf } from "./peers.ts";
 import { ProcessUsage } from "./process-usage.ts";
 import type { Report } from "./progress.ts";
 import type { ThroughputRun } from "./result.ts";
@@ -42,14 +42,7 @@ export async function runThroughput(
   const { workload } = prepared;
   const group = session.name(peer.id);
   const job: PeerJob = {
-    ...prepared,
-    brokers: session.brokers,
-    group,
-    prefix: `${group}.`,
-    tunedFor: "throughput",
-    instance: 0,
-    directory: session.temporaryDirectory(),
-    java: session.java,
+    ...jobFor(session, prepared, group, "throughput"),
     profileDirectory: options.profileDirectory,
   };
   const topics = topicsOf(job);

@@ -26,7 +26,7 @@ const kafka = new Kafka({
   brokers: env("BENCH_BROKERS").split(","),
   logLevel: logLevel.ERROR,
 });
-// Idempotent with one request under way would cost half; without it, order and retries are the caller's luck.
+// Not idempotent, as most are written: that would allow one request under way. Order and retries are the caller's luck.
 const producer = kafka.producer({ allowAutoTopicCreation: false });
 const consumer = kafka.consumer({
   groupId: env("BENCH_GROUP"),

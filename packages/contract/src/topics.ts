@@ -1,4 +1,5 @@
 import { pluginIdSchema } from "./ids.ts";
+import type { Lane } from "./routing.ts";
 
 /** Extra bytes a derived topic accepts over its input, for the headers the router adds. */
 export const DERIVED_HEADROOM_BYTES = 64 * 1024;
@@ -20,6 +21,14 @@ export interface PluginTopics {
 export function pluginTopics(plugin: string, prefix = "plugin."): PluginTopics {
   const live = `${prefix}${pluginIdSchema.parse(plugin)}`;
   return { live, priority: `${live}.priority`, bulk: `${live}.bulk`, deadLetter: `${live}.dlq` };
+}
+
+/**
+ * Each lane of a plugin is read by a consumer group of its own.
+ * @param group that of the live lane.
+ */
+export function laneGroup(group: string, lane: Lane): string {
+  return lane === "live" ? group : `${group}.${lane}`;
 }
 
 /** Where records that are no events go, beside the topic they came from. */

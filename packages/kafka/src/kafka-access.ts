@@ -1,4 +1,4 @@
-import { deadLetterTopic, LANES, type Lane, pluginTopics } from "@plugboard/contract";
+import { deadLetterTopic, LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
 
 /** What a process may do with what of Kafka; everything else is refused to it. */
 export interface KafkaAccess {
@@ -71,7 +71,7 @@ export function pluginAccess(plugin: string, names: KafkaNames): KafkaAccess[] {
     ...LANES.flatMap((lane) => [
       literal("topic", lanes[lane], ["Read"], `reads its deliveries${LANE_NOTES[lane]}`),
       literal("topic", lanes[lane], ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
-      literal("group", lane === "live" ? group : `${group}.${lane}`, ["Read"], "shares them between its instances"),
+      literal("group", laneGroup(group, lane), ["Read"], "shares them between its instances"),
     ]),
     literal("topic", deadLetter, ["Create", "Write"], "what it has given up"),
     literal("topic", names.deliveries, ["Write"], "tells what became of each delivery"),

@@ -1,4 +1,4 @@
-import { LANES, type Lane, pluginTopics } from "@plugboard/contract";
+import { LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
 import type { Admin, KafkaClient, SafeProducer } from "@plugboard/kafka";
 import type { RoutingTable } from "@plugboard/routing-table";
 import { type Logger, systemClock } from "@plugboard/runtime";
@@ -125,7 +125,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       ...laneParts,
       lane,
       topic: topics[lane],
-      groupId: lane === "live" ? liveGroup : `${liveGroup}.${lane}`,
+      groupId: laneGroup(liveGroup, lane),
       handOver: new HandOver({ retries, attempter, pool, table: loop, clock, leaseMs, limits }),
     });
   };

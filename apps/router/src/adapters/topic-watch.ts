@@ -17,8 +17,8 @@ export interface TopicWatchOptions {
 }
 
 /**
- * What fetches do not tell of the topic: how many partitions it has (for the share of a quota, and metrics), how long it keeps records, and where
- * its partitions end while fetching pauses. Nothing waits for it; a look that fails is made again.
+ * What fetches do not tell of the topic: how many partitions it has (for the share of a quota, and metrics), how long it
+ * keeps records, and where its partitions end while fetching pauses. Nothing waits for it; a look that fails is made again.
  */
 export class TopicWatch {
   readonly #options: TopicWatchOptions;

@@ -1,4 +1,12 @@
-import { DELIVERY_HEADER, type DeliveryRecord, deliveryId, LANES, type Lane, pluginTopics } from "@plugboard/contract";
+import {
+  DELIVERY_HEADER,
+  type DeliveryRecord,
+  deliveryId,
+  LANES,
+  type Lane,
+  laneGroup,
+  pluginTopics,
+} from "@plugboard/contract";
 import { createKafkaClient, ensureTopics, headerReader, type KafkaMessage } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
 import { createTestDatabase, testEnvironment, uniqueName, waitUntil } from "@plugboard/stack";
@@ -173,7 +181,7 @@ export async function openStage(plugin: string, partitions = 1, lanes: readonly 
     /** Waits until every record of a lane is committed. */
     async committed(lane: Lane = "live"): Promise<void> {
       await waitUntil("all offsets are committed", WAIT_MS, async () => {
-        const groupId = lane === "live" ? `${prefix}group` : `${prefix}group.${lane}`;
+        const groupId = laneGroup(`${prefix}group`, lane);
         const ends = await admin.fetchTopicOffsets(topics[lane]);
         const [group] = await admin.fetchOffsets({ groupId, topics: [topics[lane]] });
         const committed = new Map(group?.partitions.map(({ partition, offset }) => [partition, offset]));
