@@ -79,10 +79,11 @@ USER node
 FROM runtime AS router
 ENV PORT=4100
 COPY --from=build /app/apps/router/dist apps/router/dist
+COPY apps/router/views apps/router/views
 EXPOSE 4100
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["node", "deploy/healthcheck.mjs"]
 # The router makes much short-lived garbage: docs/decisions/0020.
-CMD ["node", "--max-semi-space-size=64", "apps/router/dist/main.js"]
+CMD ["node", "--max-semi-space-size=16", "--external-memory-accounted-in-global-limit", "apps/router/dist/main.js"]
 
 FROM runtime AS google-sheets
 ENV PORT=4200
@@ -108,6 +109,7 @@ CMD ["node", "plugins/validator/dist/main.js"]
 FROM runtime AS collect-core
 ENV PORT=4300
 COPY --from=build /app/examples/collect-core/dist examples/collect-core/dist
+COPY examples/collect-core/views examples/collect-core/views
 EXPOSE 4300
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["node", "deploy/healthcheck.mjs"]
 CMD ["node", "examples/collect-core/dist/main.js"]

@@ -143,7 +143,7 @@ describe("plugboard", () => {
       "--limit",
       "1",
     ]);
-    expect(copies.out).toMatch(/response r-2 to plain by \d+\.\d+, from .*responses\/\d\/\d+, [0-9a-f]{32}/);
+    expect(copies.out).toMatch(/response r-2 to plain by \d+\.\d+, from .*responses\/\d\/\d+, plain\.[0-9a-f]{32}/);
     expect((await plugboardCli(["tail", "no-such-topic"])).code).toBe(1);
   });
 

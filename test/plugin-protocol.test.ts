@@ -111,7 +111,8 @@ describe("docs/plugin-protocol.md says what the contract says", () => {
   });
 
   test("the identity's example is what the contract derives", () => {
-    const [, example] = /deliveryId\("team-1", "sms", "core", "event-1"\).*= ([0-9a-f]{32})\n/.exec(DOCUMENT) ?? [];
+    const [, example] =
+      /deliveryId\("team-1", "sms", "core", "event-1"\).*= (sms\.[0-9a-f]{32})\n/.exec(DOCUMENT) ?? [];
     expect(example).toBe(deliveryId("team-1", "sms", "core", "event-1"));
   });
 

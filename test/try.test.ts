@@ -14,6 +14,7 @@ import fc from "fast-check";
 import type { PluginRecord } from "../apps/manager/src/domain/records.ts";
 import { RouteTrial } from "../apps/manager/src/domain/route-trial.ts";
 import { decodeRecord } from "../apps/router/src/domain/decode-record.ts";
+import { RecordContent } from "../apps/router/src/domain/record-content.ts";
 import { routeEvent } from "../apps/router/src/domain/route-event.ts";
 import { PlugboardUnderTest } from "./plugboard-under-test.ts";
 import { headerOf, type TopicReader } from "./topic-reader.ts";
@@ -70,14 +71,11 @@ function byTheRouter(
 ): string {
   const text = typeof sample.value === "string" ? sample.value : JSON.stringify(sample.value);
   const decoded = decodeRecord(
-    {
-      partition: 0,
-      offset: 0,
-      timestampMs: 0,
+    RecordContent.of({
       key: null,
       value: sample.value === null ? null : Buffer.from(text),
       headers: Object.entries(sample.headers).map(([name, value]) => [Buffer.from(name), Buffer.from(value)]),
-    },
+    }),
     "core",
   );
   if (decoded.kind === "malformed") return decoded.reason;

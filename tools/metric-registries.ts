@@ -1,6 +1,7 @@
-import { createRegistry, registerHealthMetrics } from "@plugboard/runtime";
+import { createRegistry, registerHealthMetrics, registerSafetyMetric } from "@plugboard/runtime";
 import { registerPluginMetrics } from "../apps/manager/src/adapters/plugin-metrics.ts";
 import { createManagerMetrics } from "../apps/manager/src/adapters/prometheus-metrics.ts";
+import { registerParkedMetrics } from "../apps/router/src/adapters/parked-metrics.ts";
 import { createRouterMetrics } from "../apps/router/src/adapters/router-metrics.ts";
 import { registerSourceMetrics } from "../apps/router/src/adapters/source-metrics.ts";
 import { createMetrics } from "../examples/collect-core/src/metrics.ts";
@@ -30,11 +31,14 @@ export const METRICS: Readonly<Record<string, readonly MetricDoc[]>> = {
   router: metricsOf({}, (registry) => {
     createRouterMetrics(registry);
     registerSourceMetrics(registry, UNASKED, 0);
+    registerSafetyMetric(registry, UNASKED);
+    registerParkedMetrics(registry, UNASKED, UNASKED);
     registerTable(registry);
   }),
   plugins: metricsOf({ plugin: "<id>" }, (registry) => {
     createSdkMetrics(registry);
     registerDeliveryMetrics(registry, UNASKED);
+    registerSafetyMetric(registry, UNASKED);
     registerTable(registry);
   }),
   "collect-core": metricsOf({}, (registry) => {

@@ -26,6 +26,7 @@ export function chartOf(result: Result): string | undefined {
     case "latency":
       return drawn(latencyBars(result.runs));
     case "table":
+    case "fairness":
     case "freshness":
       return undefined;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchSession, PLUGIN_PARTITIONS } from "./bench-session.ts";
-import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
+import { type CommonOptions, repeatsOf, resultName, workloadSpec } from "./options.ts";
 import { jobFor, PEERS, topicsOf } from "./peers.ts";
 import { shown } from "./progress.ts";
 import type { Result, ThroughputSet } from "./result.ts";
@@ -72,8 +72,8 @@ export async function measureTable(options: CommonOptions): Promise<Result> {
     for (const spec of [few, many])
       sets.push(await measureSet(session, { label: labelOf(spec), spec, peers, options, instances: [1] }));
     const coldStartsMs: number[] = [];
-    for (let repeat = 0; repeat < options.repeats; repeat++) {
-      const title = `Cold start among ${teams} teams, ${repeat + 1} of ${options.repeats}`;
+    for (let repeat = 0; repeat < repeatsOf(options); repeat++) {
+      const title = `Cold start among ${teams} teams, ${repeat + 1} of ${repeatsOf(options)}`;
       const ms = await shown(title, () => coldStart(session, { ...many, records: 1_000 }));
       coldStartsMs.push(ms);
       say(`  first copy after ${ms.toFixed(0)} ms`);

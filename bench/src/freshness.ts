@@ -3,7 +3,7 @@ import type { RedisServer } from "@plugboard/stack";
 import { Redis } from "ioredis";
 import { type ControlPlane, sql } from "./control-plane.ts";
 import { ALWAYS, CHANGED, FreshnessStage, PROBE_TEAM, type ProbeCopy } from "./freshness-stage.ts";
-import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
+import { type CommonOptions, rateOf, repeatsOf, resultName, workloadSpec } from "./options.ts";
 import { jobFor, type PeerJob } from "./peers.ts";
 import { type Report, shown } from "./progress.ts";
 import type { Change, Result, TableCheck } from "./result.ts";
@@ -59,12 +59,12 @@ export async function measureFreshness(options: CommonOptions): Promise<Result> 
     await plane.enable(PROBE_TEAM, ALWAYS, { enabled: true });
     const group = session.name("freshness");
     const job: PeerJob = { ...jobFor(session, prepared, group, "latency"), input: `${group}.input` };
-    const load = { routers: options.routers, ratePerSecond: options.rate };
-    const stage = await shown(`${options.routers} routers under ${options.rate} records/s`, () =>
+    const load = { routers: options.routers, ratePerSecond: rateOf(options) };
+    const stage = await shown(`${options.routers} routers under ${rateOf(options)} records/s`, () =>
       FreshnessStage.open(session, plane, job, load),
     );
     try {
-      const found = await runAll({ stage, plane, redis: await session.redis() }, options.repeats);
+      const found = await runAll({ stage, plane, redis: await session.redis() }, repeatsOf(options));
       return { kind: "freshness", ...provenance(resultName("freshness", options), options.disk), ...found };
     } finally {
       await stage.close();

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
 import { nodeCommand, startChild } from "./child.ts";
 import { type OpenLoopAnswer, type OpenLoopJob, openLoopAnswer, type Pace, recordsOf } from "./open-loop.ts";
-import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
+import { type CommonOptions, rateOf, repeatsOf, resultName, workloadSpec } from "./options.ts";
 import { jobFor, type Peer, type PeerJob, topicsOf } from "./peers.ts";
 import { ProcessUsage } from "./process-usage.ts";
 import { shown } from "./progress.ts";
@@ -20,7 +20,7 @@ const DIRECT = "direct";
 
 /** `latency`: an open loop at a fixed rate through each router, and through none. */
 export async function measureLatency(options: CommonOptions): Promise<Result> {
-  const pace = { ratePerSecond: options.rate, warmUpSeconds: WARM_UP_SECONDS, seconds: options.seconds };
+  const pace = { ratePerSecond: rateOf(options), warmUpSeconds: WARM_UP_SECONDS, seconds: options.seconds };
   const spec = workloadSpec(options, { records: recordsOf(pace) });
   const routers: (Peer | null)[] = chosenPeers(options).filter(({ delivery }) => delivery !== "none");
   const peers = options.only === undefined || options.only.includes(DIRECT) ? [null, ...routers] : routers;
@@ -31,9 +31,9 @@ export async function measureLatency(options: CommonOptions): Promise<Result> {
       await shown("Plugins registered and teams enabled through the manager", prepared.controlPlane);
     await shown("Java peers built", session.java);
     const runs: LatencyRun[] = [];
-    for (let repeat = 0; repeat < options.repeats; repeat++) {
+    for (let repeat = 0; repeat < repeatsOf(options); repeat++) {
       for (const peer of orderOf(peers, repeat)) {
-        const title = `${peer?.title ?? "no router"}, ${options.rate}/s, ${repeat + 1} of ${options.repeats}`;
+        const title = `${peer?.title ?? "no router"}, ${rateOf(options)}/s, ${repeat + 1} of ${repeatsOf(options)}`;
         const run = await shown(title, () => runLatency(session, prepared, peer, pace));
         runs.push(run);
         say(
@@ -67,6 +67,8 @@ async function runLatency(
       input,
       inputPartitions: INPUT_PARTITIONS,
       topics: peer === null ? [input] : outputs,
+      bulkTopics: [],
+      apart: null,
       workload: prepared.workload.spec,
       direct: peer === null,
       ...pace,
@@ -82,7 +84,8 @@ async function runLatency(
   }
 }
 
-async function openLoop(session: BenchSession, job: OpenLoopJob): Promise<OpenLoopAnswer> {
+/** Runs an open loop in a process of its own. */
+export async function openLoop(session: BenchSession, job: OpenLoopJob): Promise<OpenLoopAnswer> {
   const child = await startChild({
     name: "open-loop",
     command: nodeCommand(),

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { measureCost, measureScale, measureTable } from "./comparisons.ts";
+import { measureFairness } from "./fairness.ts";
 import { measureFreshness } from "./freshness.ts";
 import { measureLatency } from "./latency.ts";
 import { type CommonOptions, withCommonOptions } from "./options.ts";
@@ -21,6 +22,11 @@ const MEASUREMENTS = [
     name: "freshness",
     description: "how soon a change of a team's is in force, also when things break",
     measure: measureFreshness,
+  },
+  {
+    name: "fairness",
+    description: "what the other teams notice of one that sends fifty times its share",
+    measure: measureFairness,
   },
   { name: "cost", description: "how the cost grows with fan-out and size", measure: measureCost },
   { name: "table", description: "a million teams beside a thousand, and cold starts", measure: measureTable },

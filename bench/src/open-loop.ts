@@ -3,7 +3,7 @@ import { build, type Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import { createProducer } from "./bench-kafka.ts";
 import { messageOf } from "./produce-backlog.ts";
-import { TopicFetcher } from "./topic-fetcher.ts";
+import { type FetchedCopy, TopicFetcher } from "./topic-fetcher.ts";
 import { Verifier, verdictSchema } from "./verifier.ts";
 import { Workload, workloadSpecSchema } from "./workload.ts";
 
@@ -15,6 +15,10 @@ export const openLoopJob = z.object({
   /** A copy's topic, by number of plugin; the input itself when there is no router. */
   topics: z.array(z.string()),
   workload: workloadSpecSchema,
+  /** The same plugins' topics for copies over quota; none when those are not read. */
+  bulkTopics: z.array(z.string()),
+  /** A team whose copies are counted and not timed, by its number. */
+  apart: z.int().nullable(),
   /** Every record goes to topic 0 instead of its team's plugins. */
   direct: z.boolean(),
   ratePerSecond: z.int(),
@@ -27,6 +31,8 @@ export type OpenLoopJob = z.infer<typeof openLoopJob>;
 export const openLoopAnswer = z.object({
   measured: z.int(),
   percentilesMs: z.object({ p50: z.number(), p90: z.number(), p99: z.number(), p999: z.number(), max: z.number() }),
+  /** Copies of the team apart, and of the others, by lane. */
+  lanes: z.object({ apartLive: z.int(), apartBulk: z.int(), othersBulk: z.int() }),
   sendDelayMaxMs: z.number(),
   /** When the measured part began and ended, milliseconds since the epoch. */
   fromMs: z.number(),
@@ -43,6 +49,9 @@ const LAST_COPIES_MS = 30_000;
 /** The timer's own resolution: what is due is sent together. */
 const TICK_MS = 1;
 const MICROSECONDS = 1_000;
+/** Live and bulk. */
+const LANES = 2;
+const BULK = 1;
 /** A day would be a fault; three digits are exact to a thousandth. */
 const HISTOGRAM = { highestTrackableValue: 120_000_000, numberOfSignificantValueDigits: 3 } as const;
 
@@ -68,6 +77,7 @@ export class OpenLoop {
   /** Copies of the probe, and of all. */
   readonly #probed: number;
   readonly #expected: number;
+  readonly #lanes = { apartLive: 0, apartBulk: 0, othersBulk: 0 };
   #good = 0;
   #startedAtMs = Number.POSITIVE_INFINITY;
   #sendDelayMaxMs = 0;
@@ -81,14 +91,14 @@ export class OpenLoop {
     const pluginsOf = job.direct
       ? () => [0]
       : (serial: number) => this.#workload.pluginsOf(this.#workload.teamOf(serial));
-    this.#verifier = new Verifier(this.#workload, records, pluginsOf);
+    this.#verifier = new Verifier(this.#workload, records, pluginsOf, LANES);
     this.#expected = copiesOf(records, pluginsOf);
     this.#probed = copiesOf(PROBE_RECORDS, pluginsOf);
   }
 
   async run(): Promise<OpenLoopAnswer> {
-    const { brokers, topics, warmUpSeconds, seconds } = this.#job;
-    const fetcher = await TopicFetcher.open(brokers, topics);
+    const { brokers, topics, bulkTopics, warmUpSeconds, seconds } = this.#job;
+    const fetcher = await TopicFetcher.open(brokers, [...topics, ...bulkTopics]);
     let stopped = false;
     const following = this.#follow(fetcher, () => stopped);
     try {
@@ -142,14 +152,33 @@ export class OpenLoop {
 
   async #follow(fetcher: TopicFetcher, stopped: () => boolean): Promise<void> {
     while (!stopped()) {
-      await fetcher.poll((copy) => {
+      await fetcher.poll((fetched) => {
+        const copy = this.#inItsLane(fetched);
         const serial = this.#verifier.take(copy);
         if (serial < 0) return;
         this.#good++;
+        if (serial < this.#firstMeasured || this.#isApart(serial, copy)) return;
         const latencyMs = performance.now() - this.#intendedAtMs(serial);
-        if (serial >= this.#firstMeasured) this.#histogram.recordValue(Math.round(latencyMs * MICROSECONDS));
+        this.#histogram.recordValue(Math.round(latencyMs * MICROSECONDS));
       });
     }
+  }
+
+  #inItsLane(copy: FetchedCopy): FetchedCopy {
+    const plugins = this.#job.topics.length;
+    return copy.plugin < plugins ? copy : { ...copy, plugin: copy.plugin - plugins, lane: BULK };
+  }
+
+  /** Counts a copy that is not timed. */
+  #isApart(serial: number, { lane }: FetchedCopy): boolean {
+    const { apart } = this.#job;
+    if (apart === null || this.#workload.teamOf(serial) !== apart) {
+      if (lane === BULK) this.#lanes.othersBulk++;
+      return false;
+    }
+    if (lane === BULK) this.#lanes.apartBulk++;
+    else this.#lanes.apartLive++;
+    return true;
   }
 
   get #firstMeasured(): number {
@@ -181,6 +210,7 @@ export class OpenLoop {
         p999: at(99.9),
         max: this.#histogram.maxValue / MICROSECONDS,
       },
+      lanes: this.#lanes,
       sendDelayMaxMs: this.#sendDelayMaxMs,
       fromMs,
       toMs,

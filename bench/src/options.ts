@@ -17,11 +17,11 @@ export interface CommonOptions {
   readonly routers: number;
   readonly disk: "tmpfs" | "disk";
   readonly delivery: "at-least-once" | "exactly-once" | "both";
-  readonly repeats: number;
+  readonly repeats?: number;
   readonly only?: string[];
   readonly name?: string;
   readonly profile?: true;
-  readonly rate: number;
+  readonly rate?: number;
   readonly seconds: number;
 }
 
@@ -48,12 +48,26 @@ export function withCommonOptions(command: Command): Command {
         .choices(["at-least-once", "exactly-once", "both"])
         .default("both"),
     )
-    .option("--repeats <number>", "how often each router runs; medians need three", wholeNumber(1), 3)
+    .option("--repeats <number>", "how often each router runs (default 3; fairness: 5)", wholeNumber(1))
     .addOption(new Option("--only <peers...>", "only these routers").choices(["direct", ...PEERS.map(({ id }) => id)]))
     .option("--name <name>", "name of the result; one beginning with trial- is not kept in the repository")
-    .option("--rate <number>", "records per second of an open loop", wholeNumber(1), 2_000)
+    .option(
+      "--rate <number>",
+      "records per second of an open loop (default 2,000; fairness: 70 % of what the router is found to take)",
+      wholeNumber(1),
+    )
     .option("--seconds <number>", "measured seconds of an open loop", wholeNumber(1), 30)
     .option("--profile", "profile Plugboard's router and print where its time goes");
+}
+
+/** Runs of each. */
+export function repeatsOf({ repeats }: CommonOptions, usual = 3): number {
+  return repeats ?? usual;
+}
+
+/** Records per second of an open loop. */
+export function rateOf({ rate }: CommonOptions): number {
+  return rate ?? 2_000;
 }
 
 export function workloadSpec(options: CommonOptions, over: Partial<WorkloadSpec> = {}): WorkloadSpec {
@@ -74,10 +88,13 @@ export function workloadSpec(options: CommonOptions, over: Partial<WorkloadSpec>
 }
 
 /** A result of fewer records or repeats than meant, or of what was asked for by options, is a trial unless it is named. */
-export function resultName(measurement: string, options: CommonOptions): string {
+export function resultName(measurement: string, options: CommonOptions, usualRepeats = 3): string {
   if (options.name !== undefined) return options.name;
   const full =
-    options.records === undefined && options.repeats >= 3 && options.only === undefined && options.seconds >= 30;
+    options.records === undefined &&
+    repeatsOf(options, usualRepeats) >= usualRepeats &&
+    options.only === undefined &&
+    options.seconds >= 30;
   return full ? measurement : `trial-${measurement}`;
 }
 

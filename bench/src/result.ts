@@ -51,6 +51,26 @@ export type Change = z.infer<typeof change>;
 const tableCheck = z.object({ scenario: z.string(), teams: z.int(), routers: z.int(), differences: z.int() });
 export type TableCheck = z.infer<typeof tableCheck>;
 
+const fairnessRun = z.object({
+  /** Without the noisy team, or with it. */
+  load: z.enum(["quiet", "noisy"]),
+  ratePerSecond: z.int(),
+  /** Timed copies: those of the other teams. */
+  measured: z.int(),
+  p50Ms: z.number(),
+  p99Ms: z.number(),
+  maxMs: z.number(),
+  sendDelayMaxMs: z.number(),
+  /** Copies of the noisy team by lane, and what of the others' took bulk. */
+  noisyLive: z.int(),
+  noisyBulk: z.int(),
+  othersBulk: z.int(),
+  routerCores: z.number(),
+  verdict,
+  valid: z.boolean(),
+});
+export type FairnessRun = z.infer<typeof fairnessRun>;
+
 const machine = z.object({
   cpu: z.string(),
   cores: z.int(),
@@ -70,6 +90,16 @@ export const resultSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("throughput"), ...common, sets: z.array(throughputSet) }),
   z.object({ kind: z.literal("latency"), ...common, workload, runs: z.array(latencyRun) }),
   z.object({ kind: z.literal("freshness"), ...common, changes: z.array(change), tables: z.array(tableCheck) }),
+  z.object({
+    kind: z.literal("fairness"),
+    ...common,
+    workload,
+    /** Highest rate at which the router kept up; null when the load was given. */
+    capacityPerSecond: z.int().nullable(),
+    /** Of each team. */
+    quota: z.object({ eventsPerSecond: z.number(), burst: z.int() }),
+    runs: z.array(fairnessRun),
+  }),
   z.object({
     kind: z.literal("table"),
     ...common,

@@ -1,6 +1,6 @@
 import Table from "cli-table3";
 import { PEERS } from "./peers.ts";
-import type { LatencyRun, Result, ThroughputRun, ThroughputSet } from "./result.ts";
+import type { FairnessRun, LatencyRun, Result, ThroughputRun, ThroughputSet } from "./result.ts";
 import { quantileOf, ratioOf, type Spread, spreadOf } from "./summary.ts";
 import type { Faults } from "./verifier.ts";
 
@@ -25,6 +25,8 @@ export function gridsOf(result: Result): Grid[] {
       return [latencyGrid(result.runs)];
     case "table":
       return [...result.sets.map(throughputGrid), coldStartGrid(result)];
+    case "fairness":
+      return [fairnessGrid(result), fairnessGoalGrid(result.runs)];
     case "freshness":
       return [freshnessGrid(result.changes), tableCheckGrid(result.tables)];
   }
@@ -156,6 +158,65 @@ function tableCheckGrid(checks: Extract<Result, { kind: "freshness" }>["tables"]
     rows: checks.map(({ scenario, teams, routers, differences }) =>
       [scenario, teams, routers, differences].map(String),
     ),
+  };
+}
+
+const LOADS = [
+  { load: "quiet", title: "without the noisy team" },
+  { load: "noisy", title: "with it" },
+] as const;
+
+function fairnessGrid({ runs, workload, quota, capacityPerSecond }: Extract<Result, { kind: "fairness" }>): Grid {
+  const capacity = capacityPerSecond === null ? "" : `, of ${thousands(capacityPerSecond)} that the router takes`;
+  const total = runs.find(({ load }) => load === "noisy")?.ratePerSecond;
+  return {
+    title: `Fairness: ${workload.active} teams, one of them sending ${workload.noisy?.times ?? 0} times as much as each other, ${thousands(total)} records/s in all${capacity}; each with a quota of ${decimal(quota.eventsPerSecond)} events/s`,
+    head: [
+      "load",
+      "records/s",
+      ...["p50", "p99", "max"].map((name) => `${name} ms of the other teams' copies (median, range)`),
+      "noisy team's copies in bulk",
+      "others' in bulk",
+      "router cores",
+      "load late by at most",
+      ...FAULT_HEAD,
+    ],
+    rows: LOADS.map(({ load, title }) => {
+      const all = runs.filter((run) => run.load === load);
+      const valid = all.filter((run) => run.valid);
+      const spread = (pick: (run: FairnessRun) => number) => rangeText(spreadOf(valid.map(pick)), decimal);
+      const sum = (pick: (run: FairnessRun) => number) => all.reduce((total, run) => total + pick(run), 0);
+      const [bulk, live] = [sum(({ noisyBulk }) => noisyBulk), sum(({ noisyLive }) => noisyLive)];
+      return [
+        title,
+        thousands(all[0]?.ratePerSecond),
+        spread(({ p50Ms }) => p50Ms),
+        spread(({ p99Ms }) => p99Ms),
+        spread(({ maxMs }) => maxMs),
+        bulk + live === 0 ? "–" : `${((100 * bulk) / (bulk + live)).toFixed(1)} %`,
+        thousands(sum(({ othersBulk }) => othersBulk)),
+        decimal(spreadOf(valid.map(({ routerCores }) => routerCores))?.median),
+        `${decimal(spreadOf(all.map(({ sendDelayMaxMs }) => sendDelayMaxMs))?.max)} ms`,
+        ...faultCells(all),
+      ];
+    }),
+  };
+}
+
+/** What the others may wait longer: half as long again, or this. */
+const FAIR_EXTRA_MS = 20;
+
+function fairnessGoalGrid(runs: readonly FairnessRun[]): Grid {
+  const [quiet, noisy] = LOADS.map(({ load }) =>
+    spreadOf(runs.filter((run) => run.load === load && run.valid).map(({ p99Ms }) => p99Ms)),
+  );
+  const limit = quiet === undefined ? undefined : Math.max(1.5 * quiet.median, quiet.median + FAIR_EXTRA_MS);
+  const met = limit === undefined || noisy === undefined ? "–" : noisy.median <= limit ? "yes" : "no";
+  return {
+    title:
+      "The goal: p99 of the other teams within 1.5 times, or 20 ms more than without the noisy team, the larger; medians",
+    head: ["without, ms", "with, ms", "ratio", "may be, ms", "met"],
+    rows: [[decimal(quiet?.median), decimal(noisy?.median), ratioText(ratioOf(noisy, quiet)), decimal(limit), met]],
   };
 }
 

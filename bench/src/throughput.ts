@@ -1,6 +1,6 @@
 import { BenchSession } from "./bench-session.ts";
 import { printProfile } from "./cpu-profile.ts";
-import { type CommonOptions, resultName, workloadSpec } from "./options.ts";
+import { type CommonOptions, repeatsOf, resultName, workloadSpec } from "./options.ts";
 import { PEERS, type Peer } from "./peers.ts";
 import { type Report, shown } from "./progress.ts";
 import type { Result, ThroughputRun, ThroughputSet } from "./result.ts";
@@ -51,11 +51,11 @@ export async function measureSet(session: BenchSession, set: SetOptions): Promis
   await shown("Java peers built", session.java);
   const runs: ThroughputRun[] = [];
   const all = peers.flatMap((peer) => set.instances.map((routers) => ({ peer, routers })));
-  for (let repeat = 0; repeat < options.repeats; repeat++) {
+  for (let repeat = 0; repeat < repeatsOf(options); repeat++) {
     for (const { peer, routers } of orderOf(all, repeat)) {
       const profileDirectory =
         options.profile === true && peer.id.startsWith("plugboard") ? session.temporaryDirectory() : undefined;
-      const title = `${peer.title}${routers > 1 ? ` × ${routers}` : ""}, ${repeat + 1} of ${options.repeats}`;
+      const title = `${peer.title}${routers > 1 ? ` × ${routers}` : ""}, ${repeat + 1} of ${repeatsOf(options)}`;
       const work = (report: Report) => runThroughput(session, prepared, peer, { routers, profileDirectory }, report);
       const run = await shown(title, work);
       runs.push(run);

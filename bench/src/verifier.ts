@@ -4,6 +4,8 @@ import type { Workload } from "./workload.ts";
 /** A copy as it was read from an output topic. */
 export interface Copy {
   readonly plugin: number;
+  /** 0 unless its plugin's copies are read in several lanes: order holds within each. */
+  readonly lane?: number;
   readonly partition: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -39,7 +41,7 @@ export class Verifier {
   readonly #pluginsOf: (serial: number) => readonly number[];
   /** Per plugin and serial: how often it was read, at most 255. */
   readonly #seen: readonly Uint8Array[];
-  /** Per plugin and key: the highest serial read. */
+  /** Per lane, plugin and key: the highest serial read. */
   readonly #last: readonly Int32Array[];
   readonly #partition: readonly Int8Array[];
   readonly #serials: number;
@@ -52,11 +54,13 @@ export class Verifier {
   /**
    * @param serials the records that were produced: those from 0.
    * @param pluginsOf where a record has to go: the team's plugins, unless the peer does not route at all.
+   * @param lanes of each plugin; a copy may be in any of them.
    */
   constructor(
     workload: Workload,
     serials = workload.spec.records,
     pluginsOf: (serial: number) => readonly number[] = (serial) => workload.pluginsOf(workload.teamOf(serial)),
+    lanes = 1,
   ) {
     this.#workload = workload;
     this.#pluginsOf = pluginsOf;
@@ -65,8 +69,9 @@ export class Verifier {
     const keys = key === "team" ? teams : workload.responses;
     const perPlugin = <T>(make: () => T) => Array.from({ length: plugins }, make);
     this.#seen = perPlugin(() => new Uint8Array(serials));
-    this.#last = perPlugin(() => new Int32Array(keys).fill(NONE));
-    this.#partition = perPlugin(() => new Int8Array(keys).fill(NONE));
+    const perLane = <T>(make: () => T) => Array.from({ length: plugins * lanes }, make);
+    this.#last = perLane(() => new Int32Array(keys).fill(NONE));
+    this.#partition = perLane(() => new Int8Array(keys).fill(NONE));
   }
 
   /** Takes the next copy of a partition. @returns its serial; -1 when it is no record of the workload. */
@@ -122,10 +127,11 @@ export class Verifier {
     return true;
   }
 
-  #checkOrder(serial: number, { plugin, partition }: Copy): void {
+  #checkOrder(serial: number, { plugin, lane = 0, partition }: Copy): void {
     const key = this.#workload.keyNumberOf(serial);
-    const last = this.#last[plugin] as Int32Array;
-    const partitions = this.#partition[plugin] as Int8Array;
+    const place = lane * this.#workload.spec.plugins + plugin;
+    const last = this.#last[place] as Int32Array;
+    const partitions = this.#partition[place] as Int8Array;
     const known = partitions[key] as number;
     if (known !== NONE && known !== partition) this.#orderBreaks++;
     else if (serial < (last[key] as number)) this.#orderBreaks++;

@@ -23,6 +23,8 @@ export const workloadSpecSchema = z.object({
   envelope: z.enum(ENVELOPES),
   /** What records are keyed, and so ordered, by. */
   key: z.enum(RECORD_KEYS),
+  /** One of the active teams sends so many times as much as each other; 0 for nothing at all. */
+  noisy: z.object({ team: z.int(), times: z.int() }).optional(),
 });
 export type WorkloadSpec = Readonly<z.infer<typeof workloadSpecSchema>>;
 
@@ -65,8 +67,9 @@ export class Workload {
     if (spec.fanout > spec.plugins) throw new Error(`a fan-out of ${spec.fanout} needs as many plugins`);
     this.spec = spec;
     const random = xoroshiro128plus(spec.seed);
+    const team = drawnTeam(spec);
     this.#teamOfResponse = new Int32Array(Math.ceil(spec.records / BLOCK) * BLOCK_RESPONSES).map(() =>
-      uniformInt(random, 0, spec.active - 1),
+      team((most) => uniformInt(random, 0, most)),
     );
     // From a source of its own: routes are the same whatever is sent.
     const routes = xoroshiro128plus(spec.seed + 1);
@@ -186,6 +189,17 @@ export class Workload {
           ];
     return new Map(texts.map(([name, text]) => [Buffer.from(name), Buffer.from(text)]));
   }
+}
+
+/** Draws an active team, all alike but for the noisy one. */
+function drawnTeam({ active, noisy }: WorkloadSpec): (upTo: (most: number) => number) => number {
+  if (noisy === undefined) return (upTo) => upTo(active - 1);
+  const others = active - 1;
+  return (upTo) => {
+    const drawn = upTo(others + noisy.times - 1);
+    if (drawn >= others) return noisy.team;
+    return drawn < noisy.team ? drawn : drawn + 1;
+  };
 }
 
 /**

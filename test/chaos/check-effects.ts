@@ -41,8 +41,8 @@ export async function checkEffects(
   const topic = deadLetterTopic(`plugin.${PROCESS_PLUGIN}`);
   const { topics } = await rig.admin.fetchTopicMetadata();
   const partitions = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
-  const records = partitions === 0 ? [] : await readTopic(rig.kafka, topic, partitions);
-  const dead = new Set(records.map(({ message }) => headerText(message, DELIVERY_HEADER.id) ?? ""));
+  const records = partitions === 0 ? [] : await readTopic(rig, topic, partitions);
+  const dead = new Set(records.map((record) => headerText(record, DELIVERY_HEADER.id) ?? ""));
   const wanted = new Map(
     copies.filter(({ plugin, parked }) => plugin === PROCESS_PLUGIN && !parked).map((copy) => [copy.delivery, copy]),
   );

@@ -64,11 +64,38 @@ describe("the checker of histories", () => {
     expect(found({})).toEqual({});
   });
 
-  test("finds a copy that is missing, unless it is parked or went with its topic", () => {
+  test("finds a copy that is missing, unless it went with its topic", () => {
     const copies = whole.copies.slice(1);
     expect(found({ copies })).toEqual({ lost: [`steady ${first.origin}`] });
-    expect(found({ copies: [...copies, copyOf(first, { parked: true })] })).toEqual({});
     expect(found({ copies, deletions: [{ plugin: "steady", until: first.appendedAt }] })).toEqual({});
+  });
+
+  test("finds a parked copy that is not in its own topic, and takes one that is for what it is: late", () => {
+    const parked = copyOf(first, { parked: true });
+    const rest = whole.copies.slice(1);
+    expect(found({ copies: [...rest, parked] })).toEqual({ notReturned: [`steady ${first.origin}`] });
+    const deletions = [{ plugin: "steady", until: first.appendedAt }];
+    expect(found({ copies: [...rest, parked], deletions })).toEqual({});
+    const back = (input: InputRecord) => copyOf(input, { appendedAt: START + 90_000, offset: 10 + input.offset });
+    expect(found({ copies: [...rest, back(first), parked], delivery: "exactly-once" })).toEqual({});
+    // Among themselves they keep their order.
+    const both = [parked, copyOf(second, { parked: true })];
+    const late = whole.copies.slice(2);
+    expect(found({ copies: [...late, back(first), back(second), ...both] })).toEqual({});
+    expect(found({ copies: [...late, back(second), back(first), ...both] })).toEqual({
+      orderBreaks: [`steady ${first.origin}`],
+    });
+  });
+
+  test("takes copies that are returned twice for right when something had them parked twice", () => {
+    const parked = copyOf(first, { parked: true });
+    const again = { ...parked, appendedAt: first.appendedAt + 2_000 };
+    const back = [80_000, 80_010].map((after) => copyOf(first, { appendedAt: START + after }));
+    const copies = [...whole.copies.slice(1), ...back, parked, again];
+    const kill = { at: first.appendedAt + 1_000, what: "kill -9" };
+    expect(found({ copies, disturbances: [kill] })).toEqual({ duplicates: 2 });
+    expect(found({ copies }).unexplainedDuplicates).toHaveLength(2);
+    expect(found({ copies, disturbances: [kill], delivery: "exactly-once" }).unexplainedDuplicates).toHaveLength(2);
   });
 
   test("tells what the routers have not got to yet from what is lost", () => {

@@ -57,6 +57,8 @@ export interface Findings {
   /** Acknowledged to the producer and not in `responses`. */
   readonly neverStored: readonly string[];
   readonly lost: readonly string[];
+  /** Parked, and not in the plugin's topic: still in `router.parked`, or lost on the way back. */
+  readonly notReturned: readonly string[];
   /** Missing copies and dead letters of what no router has committed yet: late, and not lost. */
   readonly backlog: readonly string[];
   readonly misrouted: readonly string[];
@@ -92,6 +94,7 @@ export function checkHistory(history: History): Findings {
 
 function checkRouting(history: History, byOrigin: ReadonlyMap<string, readonly CopyRecord[]>) {
   const lost: string[] = [];
+  const notReturned: string[] = [];
   const backlog: string[] = [];
   const misrouted: string[] = [];
   const wrongIdentity: string[] = [];
@@ -119,6 +122,10 @@ function checkRouting(history: History, byOrigin: ReadonlyMap<string, readonly C
     for (const plugin of wanted)
       if (!got.has(plugin) && !wentWithItsTopic(history, plugin, input))
         (isCommitted(history, input) ? lost : backlog).push(`${plugin} ${input.origin}`);
+    const there = new Set(copies.filter(({ parked }) => !parked).map(({ plugin }) => plugin));
+    for (const plugin of got)
+      if (!there.has(plugin) && !wentWithItsTopic(history, plugin, input))
+        notReturned.push(`${plugin} ${input.origin}`);
     for (const copy of copies) {
       if (!mayHave(history, input, copy)) misrouted.push(`${copy.plugin} ${input.origin}`);
       const identity = deliveryId(input.team, copy.plugin, history.source, input.id);
@@ -127,7 +134,7 @@ function checkRouting(history: History, byOrigin: ReadonlyMap<string, readonly C
   }
   for (const [origin, copies] of byOrigin)
     if (!known.has(origin)) for (const { plugin } of copies) misrouted.push(`${plugin} ${origin} of no event`);
-  return { lost, backlog, misrouted, wrongIdentity };
+  return { lost, notReturned, backlog, misrouted, wrongIdentity };
 }
 
 function mayHave(history: History, { team }: InputRecord, { plugin, routedAt }: CopyRecord): boolean {
@@ -143,16 +150,21 @@ function wentWithItsTopic({ deletions }: History, plugin: string, input: InputRe
   return deletions.some((deletion) => deletion.plugin === plugin && input.appendedAt <= deletion.until);
 }
 
+/** In a plugin's topic and in `router.parked`, each on its own: a parked copy stays there when it has gone back. */
 function checkDuplicates({ copies, delivery, disturbances }: History) {
   const firsts = new Map<string, number>();
+  const seen = new Set<string>();
   const unexplainedDuplicates: string[] = [];
   let duplicates = 0;
   const inTime = [...copies].sort((a, b) => a.appendedAt - b.appendedAt);
   for (const copy of inTime) {
     const same = `${copy.plugin} ${copy.origin}`;
-    const first = firsts.get(same);
-    if (first === undefined) {
-      firsts.set(same, copy.appendedAt);
+    // What had it parked twice had it returned twice, however much later.
+    const first = firsts.get(same) ?? copy.appendedAt;
+    firsts.set(same, first);
+    const place = `${copy.parked} ${same}`;
+    if (!seen.has(place)) {
+      seen.add(place);
       continue;
     }
     duplicates += 1;

@@ -9,7 +9,8 @@ interface Latest {
 }
 
 /**
- * First arrivals of a key's events in a plugin's topic must stand as in `responses`; by partition, for keys may move.
+ * First arrivals of a key's events in a plugin's topic must stand as in `responses`; by partition, for keys may move. Those
+ * that were parked come late, and behind what was written directly meanwhile: their order is held among themselves.
  *
  * At-least-once, one case is right all the same. A router finds the plugin off for an event, then on for a later one of the
  * key, and is killed before either is committed. Both are read again, and now both find it on: the earlier event, which was
@@ -25,6 +26,7 @@ export function checkOrder(history: History): { orderBreaks: string[]; overtaken
     firstOf.set(input.id, rank);
     places.set(input.origin, { lane: `${input.partition} ${input.key}`, rank, input });
   }
+  const parked = new Set(history.copies.filter((copy) => copy.parked).map((copy) => copy.delivery));
   const latest = new Map<string, Latest>();
   const seen = new Set<string>();
   const orderBreaks: string[] = [];
@@ -33,7 +35,7 @@ export function checkOrder(history: History): { orderBreaks: string[]; overtaken
     const place = places.get(copy.origin);
     if (copy.parked || place === undefined || seen.has(copy.delivery)) continue;
     seen.add(copy.delivery);
-    const lane = `${copy.plugin} ${place.lane}`;
+    const lane = `${copy.plugin} ${place.lane}${parked.has(copy.delivery) ? " returned" : ""}`;
     const before = latest.get(lane);
     if (before === undefined || place.rank >= before.rank) latest.set(lane, { rank: place.rank, copy });
     else if (mayBeOvertaken(history, place.input, copy, before.copy)) overtakenByRule += 1;

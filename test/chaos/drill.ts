@@ -25,7 +25,6 @@ const TOOLS: Readonly<Record<string, string>> = {
   "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
   "console-producer": "org.apache.kafka.tools.ConsoleProducer",
   "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-  "delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
   "get-offsets": "org.apache.kafka.tools.GetOffsetShell",
   "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
   topics: "org.apache.kafka.tools.TopicCommand",
@@ -73,7 +72,7 @@ export async function drill(options: DrillOptions): Promise<string[]> {
   }
 }
 
-/** What the commands had to bring back and did not. */
+/** What the routers and the commands had to bring back and did not. */
 async function undone(rig: Rig, load: Load): Promise<string[]> {
   await effectsDone(rig);
   await Promise.all([...rig.routers, ...rig.plugins].map((service) => service.end("SIGTERM")));
@@ -85,10 +84,8 @@ async function undone(rig: Rig, load: Load): Promise<string[]> {
       if (!direct.has(`${plugin} ${origin}`)) missing.set(plugin, (missing.get(plugin) ?? 0) + 1);
   const deliveries = history.copies.filter(({ plugin }) => plugin === PROCESS_PLUGIN).map(({ delivery }) => delivery);
   const without = new Set(deliveries.filter((id) => !rig.sink.effects.has(id))).size;
-  const parked = history.copies.filter((copy) => copy.parked).length;
   return [
     ...[...missing].map(([plugin, count]) => `${count} copies did not come back to plugin.${plugin}`),
-    ...(parked > 0 ? [`${parked} copies are still in router.parked`] : []),
     ...(without > 0 ? [`${without} deliveries had no effect`] : []),
   ];
 }

@@ -1,17 +1,27 @@
 import { DEAD_LETTER_HEADER, DELIVERY_HEADER, deadLetterTopic, EVENT_HEADER } from "@plugboard/contract";
+import type { SourceRecord } from "../../apps/router/src/domain/ports.ts";
 import type { CopyRecord, History, InputRecord } from "./check-history.ts";
 import type { Load } from "./load.ts";
-import { headerText, type ReadRecord, readTopic } from "./read-topic.ts";
+import { headerText, readTopic } from "./read-topic.ts";
 import type { DueTimes } from "./recovery.ts";
 import type { Rig } from "./rig.ts";
-import { ENABLED, PARKED, PROCESS_PLUGIN, RESPONSES, SOURCE, STEADY_PLUGIN, TOPIC_PLUGINS } from "./teams.ts";
+import {
+  ENABLED,
+  PARKED,
+  PROCESS_PLUGIN,
+  RESPONSES,
+  ROUTER_GROUP,
+  SOURCE,
+  STEADY_PLUGIN,
+  TOPIC_PLUGINS,
+} from "./teams.ts";
 
 const PREFIX = "plugin.";
 
-/** Everything that is in the topics; routers and plugins must have been stopped, for markers are written. */
+/** Everything that is in the topics; routers and plugins must have been stopped. */
 export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: History; due: DueTimes }> {
   const partitions = await partitionCounts(rig);
-  const read = (topic: string) => readTopic(rig.kafka, topic, partitions.get(topic) ?? 0);
+  const read = (topic: string) => readTopic(rig, topic, partitions.get(topic) ?? 0);
   const due = new Map<string, number>();
   const inputs: InputRecord[] = (await read(RESPONSES)).map((record) => asInput(record, due));
   const copies: CopyRecord[] = [];
@@ -19,16 +29,16 @@ export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: Hi
     for (const record of await read(`${PREFIX}${plugin}`)) copies.push(asCopy(record, plugin, false));
   if (partitions.has(PARKED))
     for (const record of await read(PARKED))
-      copies.push(asCopy(record, (headerText(record.message, "pb-parked-target") ?? "").slice(PREFIX.length), true));
+      copies.push(asCopy(record, (headerText(record, "pb-parked-target") ?? "").slice(PREFIX.length), true));
   const deadLetters = (await read(deadLetterTopic(RESPONSES))).map(
-    ({ message }) => headerText(message, DEAD_LETTER_HEADER.origin) ?? "no origin",
+    (record) => headerText(record, DEAD_LETTER_HEADER.origin) ?? "no origin",
   );
   const { journal } = rig;
   const history: History = {
     delivery: rig.options.delivery,
     source: SOURCE,
     inputs,
-    committed: await rig.committed("plugboard-router", RESPONSES),
+    committed: await rig.committed(ROUTER_GROUP, RESPONSES),
     acknowledged: load.acknowledged,
     copies,
     deadLetters,
@@ -48,18 +58,20 @@ async function partitionCounts({ admin }: Rig): Promise<ReadonlyMap<string, numb
   return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
 }
 
-function asInput({ message, partition, offset, timestampMs }: ReadRecord, due: Map<string, number>): InputRecord {
+function asInput(record: SourceRecord, due: Map<string, number>): InputRecord {
+  const { partition, offset, timestampMs, content } = record;
   const origin = `${RESPONSES}/${partition}/${offset}`;
-  const id = headerText(message, EVENT_HEADER.id);
-  const key = message.key?.toString() ?? "";
+  const id = headerText(record, EVENT_HEADER.id);
+  const key = content.key?.toString() ?? "";
   const place = { origin, partition, offset, key, appendedAt: timestampMs };
-  if (id === undefined) return { ...place, id: origin, team: "", poison: message.value?.toString() ?? "" };
-  due.set(id, Date.parse(headerText(message, EVENT_HEADER.time) ?? ""));
-  return { ...place, id, team: headerText(message, EVENT_HEADER.teamId) ?? "" };
+  if (id === undefined) return { ...place, id: origin, team: "", poison: content.value?.toString() ?? "" };
+  due.set(id, Date.parse(headerText(record, EVENT_HEADER.time) ?? ""));
+  return { ...place, id, team: headerText(record, EVENT_HEADER.teamId) ?? "" };
 }
 
-function asCopy({ message, partition, offset, timestampMs }: ReadRecord, plugin: string, parked: boolean): CopyRecord {
-  const header = (name: string) => headerText(message, name) ?? "";
+function asCopy(record: SourceRecord, plugin: string, parked: boolean): CopyRecord {
+  const { partition, offset, timestampMs } = record;
+  const header = (name: string) => headerText(record, name) ?? "";
   return {
     plugin,
     partition,

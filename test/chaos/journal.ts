@@ -31,6 +31,8 @@ const REPEATING_LOGS: readonly string[] = [
   "work in hand was not finished",
   "stopping with work in hand",
   "joining the group failed",
+  "returning parked copies failed",
+  "returning parked copies was not finished",
 ];
 
 /** What a copy's first write may be ahead of the noted time of the kill that has it repeated. */

@@ -1,64 +1,42 @@
-import type { KafkaClient, KafkaMessage } from "@plugboard/kafka";
-import { uniqueName, waitUntil } from "@plugboard/stack";
+import { uniqueName } from "@plugboard/stack";
+import { TopicReader } from "../../apps/router/src/adapters/topic-reader.ts";
+import type { SourceRecord } from "../../apps/router/src/domain/ports.ts";
+import type { Rig } from "./rig.ts";
 
 const READ_MS = 180_000;
-const END_HEADER = "chaos-end";
-
-export interface ReadRecord {
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestampMs: number;
-  readonly message: KafkaMessage;
-}
 
 /**
- * Reads a topic from its beginning to where it ends now, as a read_committed consumer sees it, each record once. A marker
- * is written at the end of every partition: with transactions an end offset alone does not say when all is read.
+ * Reads a topic from its beginning to where it ends now, as a read_committed consumer sees it, each record once. Not with
+ * kafkajs: it takes the broker's list of aborted transactions to be in the order of their beginnings. Where transactions of
+ * several routers overlap it is not, and kafkajs shows what was aborted: copies twice that are there once.
  */
-export async function readTopic(kafka: KafkaClient, topic: string, partitions: number): Promise<ReadRecord[]> {
-  const token = uniqueName("end");
-  const ends = Array.from({ length: partitions }, (_, partition) => ({
-    key: END_HEADER,
-    value: "",
-    headers: { [END_HEADER]: token },
-    partition,
-  }));
-  // One of its own: a producer that has been there for long may not know a partition added a moment ago.
-  const producer = kafka.producer();
-  await producer.connect();
-  await producer.send(topic, ends).finally(() => producer.disconnect());
-  const records = new Map<string, ReadRecord>();
-  const ended = new Set<number>();
-  const consumer = kafka.consumer({ groupId: uniqueName("history"), maxWaitTimeInMs: 100 });
-  await consumer.connect();
+export async function readTopic({ kafkaCluster }: Rig, topic: string, partitions: number): Promise<SourceRecord[]> {
+  const kafka = { KAFKA_BROKERS: [...kafkaCluster.addresses], KAFKA_TLS: false };
+  const reader = new TopicReader({ kafka, groupId: uniqueName("history"), topic });
+  const deadline = performance.now() + READ_MS;
+  const records: SourceRecord[] = [];
   try {
-    await consumer.subscribe({ topic, fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachBatch: async ({ batch: { partition, messages } }) => {
-        for (const message of messages) {
-          const end = message.headers?.[END_HEADER]?.toString();
-          if (end === token) ended.add(partition);
-          if (end !== undefined) continue;
-          const offset = Number(message.offset);
-          records.set(`${partition}/${offset}`, {
-            partition,
-            offset,
-            timestampMs: Number(message.timestamp),
-            message,
-          });
-        }
-      },
-    });
-    await waitUntil(`${topic} is read`, READ_MS, () => ended.size === partitions || undefined);
+    for (let partition = 0; partition < partitions; partition += 1) {
+      let offset = await reader.first(partition);
+      for (let end = Number.POSITIVE_INFINITY; offset < end; ) {
+        if (performance.now() > deadline) throw new Error(`${topic} is not read within ${READ_MS} ms`);
+        const read = await reader.read(partition, offset);
+        if (read.kind !== "records") throw new Error(`${topic}/${partition} is not what it was: ${read.kind}`);
+        records.push(...read.records);
+        offset = read.next;
+        end = read.end;
+      }
+    }
+    return records;
   } finally {
-    await consumer.disconnect();
+    await reader.close();
   }
-  return [...records.values()].sort((a, b) => a.partition - b.partition || a.offset - b.offset);
 }
 
 /** The last value of a header as text. */
-export function headerText(message: KafkaMessage, name: string): string | undefined {
-  const value = message.headers?.[name];
-  return (Array.isArray(value) ? value.at(-1) : value)?.toString();
+export function headerText({ content }: SourceRecord, name: string): string | undefined {
+  return content
+    .headers()
+    .findLast(([header]) => header.toString() === name)?.[1]
+    ?.toString();
 }

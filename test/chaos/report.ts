@@ -10,6 +10,7 @@ export function violations({ findings, effects, stuck }: ChaosResult): ReadonlyM
     Object.entries({
       "acknowledged and not stored": findings.neverStored,
       lost: findings.lost,
+      "parked and not returned": findings.notReturned,
       "not routed yet": findings.backlog,
       misrouted: findings.misrouted,
       "wrong identity": findings.wrongIdentity,
@@ -41,7 +42,7 @@ export function reportOf(result: ChaosResult): string {
     ["delivery", result.delivery],
     ["events in responses", result.events],
     ["copies in plugin topics", result.copies - result.parked],
-    ["copies in router.parked", result.parked],
+    ["copies parked for a while", result.parked],
     ["copies repeated, explained", result.findings.duplicates - result.findings.unexplainedDuplicates.length],
     ["overtaken as the rule changed, explained", result.findings.overtakenByRule],
     ["effects of the plugin", result.effects.effects],

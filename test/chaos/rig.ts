@@ -1,6 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { parkedGroup } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaClient, type SafeProducer } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
 import {
@@ -19,7 +20,7 @@ import { Front } from "./front.ts";
 import { Journal } from "./journal.ts";
 import { ManagerCalls } from "./manager-calls.ts";
 import { Service } from "./service.ts";
-import { ENABLED, FRAGILE_PLUGIN, PROCESS_PLUGIN, RESPONSES, TOPIC_PLUGINS } from "./teams.ts";
+import { ENABLED, FRAGILE_PLUGIN, PARKED, PROCESS_PLUGIN, RESPONSES, ROUTER_GROUP, TOPIC_PLUGINS } from "./teams.ts";
 
 export type Delivery = "at-least-once" | "exactly-once";
 
@@ -193,7 +194,7 @@ export class Rig {
 
   /**
    * Waits until the installation is as it was before a fault: every replica in sync, every process ready, and everything
-   * routed that was in `responses` when this was called.
+   * routed that was in `responses` when this was called, and every parked copy in its own topic.
    * @throws when it is not within five minutes: something is stuck.
    */
   async settled(): Promise<void> {
@@ -206,17 +207,22 @@ export class Rig {
     });
     for (const service of this.services) await service.ready();
     await this.routed();
+    await this.#caughtUp("every parked copy is returned", parkedGroup(ROUTER_GROUP), PARKED);
   }
 
   /** Waits until the routers have committed what is in `responses` now. */
-  async routed(): Promise<void> {
+  routed(): Promise<void> {
+    return this.#caughtUp("everything is routed", ROUTER_GROUP, RESPONSES);
+  }
+
+  async #caughtUp(what: string, group: string, topic: string): Promise<void> {
     // By a client of its own: one that has been there for long may not know a partition added a moment ago.
     const admin = this.kafka.admin();
     await admin.connect();
-    const ends = await admin.fetchTopicOffsets(RESPONSES).finally(() => admin.disconnect());
+    const ends = await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect());
     let left = "all of it";
-    await waitUntil("everything is routed", SETTLE_MS, async () => {
-      const committed = await this.committed("plugboard-router", RESPONSES).catch(() => new Map<number, number>());
+    await waitUntil(what, SETTLE_MS, async () => {
+      const committed = await this.committed(group, topic).catch(() => new Map<number, number>());
       const open = ends.filter(({ partition, high }) => (committed.get(partition) ?? 0) < Number(high));
       left = open.map(({ partition, high }) => `${partition}: ${committed.get(partition)} of ${high}`).join("; ");
       return open.length === 0 || undefined;

@@ -27,7 +27,7 @@ export interface ChaosResult {
   readonly delivery: Delivery;
   readonly events: number;
   readonly copies: number;
-  /** Copies in `router.parked`: late, not lost. */
+  /** Copies that were parked: late, not lost. */
   readonly parked: number;
   /** Sends that the producer had to make again. */
   readonly sendsRepeated: number;

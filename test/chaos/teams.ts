@@ -29,3 +29,4 @@ export const ENABLED: Readonly<Record<string, readonly string[]>> = {
 export const SOURCE = "chaos";
 export const RESPONSES = "responses";
 export const PARKED = "router.parked";
+export const ROUTER_GROUP = "plugboard-router";

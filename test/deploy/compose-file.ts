@@ -19,6 +19,7 @@ export interface ComposeService {
   readonly restart?: string;
   readonly user?: string;
   readonly mem_limit?: string;
+  readonly stop_grace_period?: string;
   readonly logging?: object;
   readonly cap_drop?: readonly string[];
   readonly read_only?: boolean;

@@ -104,6 +104,16 @@ describe("the images", () => {
       });
       const { items } = (await response.json()) as { items: { id: string }[] };
       expect(items.map(({ id }) => id).sort()).toEqual(["google-sheets", "sms", "validator"]);
+      // Pages are made of templates, which are not compiled into what is copied.
+      for (const [service, page] of [
+        ["router", "/status"],
+        ["collect-core", "/"],
+      ] as const) {
+        const { status, headers } = await fetch(`http://127.0.0.1:${ports.get(service)}${page}`, {
+          headers: { accept: "text/html" },
+        });
+        expect([service, status, headers.get("content-type")]).toEqual([service, 200, "text/html; charset=utf-8"]);
+      }
       const ended = [...running].reverse().map(async ([service, { process }]) => {
         process.kill("SIGTERM");
         const [code] = process.exitCode === null ? await once(process, "exit") : [process.exitCode];

@@ -67,6 +67,17 @@ describe("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
     });
   }
 
+  /** Puts a record into the parking topic and waits until it is in its own. */
+  async function parkedAndReturned(): Promise<void> {
+    const topic = `${plugboard.name}.plugin.other`;
+    const count = async () =>
+      (await plugboard.admin.fetchTopicOffsets(topic)).reduce((sum, { high }) => sum + Number(high), 0);
+    const before = await count();
+    const headers = { "pb-parked-target": topic };
+    await plugboard.producer.send(`${plugboard.name}.parked`, [{ key: "x", value: "parked", headers }]);
+    await waitUntil("the parked copy is returned", WAIT_MS, async () => (await count()) > before || undefined);
+  }
+
   test("a response goes from the core through router and plugin and back, and its outcome is told", async () => {
     await flagged();
     const outcomes = await plugboard.follow(`${plugboard.name}.deliveries`);
@@ -78,9 +89,15 @@ describe("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
     });
   });
 
+  test("the router looks at how its topics are kept", () => {
+    expect(router.logs()).toMatch(/there is one broker/);
+    expect(router.logs()).not.toMatch(/not known whether its settings would lose data/);
+  });
+
   test("how long a record is kept, which the alert on lag needs, is known to who reads it", async () => {
     for (const [service, metric] of [
       [router, "router_retention_seconds"],
+      [router, "router_parked_retention_seconds"],
       [validator, "plugin_retention_seconds"],
     ] as const) {
       // A look at the metrics has it asked for.
@@ -92,11 +109,13 @@ describe("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
   });
 
   test(
-    "a router that delivers exactly once does so with these rights as well",
+    "a router returns parked copies, and delivers exactly once, with these rights as well",
     async () => {
+      await parkedAndReturned();
       await router.end("SIGTERM");
       router = await plugboard.startRouter({ ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "a" });
       await flagged();
+      await parkedAndReturned();
     },
     SLOW_MS,
   );
@@ -254,6 +273,7 @@ describe("on a Kafka with TLS, client certificates, SCRAM and nothing granted bu
           ]);
           await secured.grant(plugboard.admin, of("transactional-id"));
           await ofRouter.says(/"reason":"Kafka refuses topics-only: Group authorization failed/);
+          await ofRouter.says(/"where":"topic [^"]*","what":"Kafka refuses topics-only: [^"]*"[^\n]*not known whether/);
           await secured.grant(plugboard.admin, of("group"));
           await Promise.all(started.map((one) => one.becomesReady()));
         } finally {

@@ -34,6 +34,9 @@ beforeAll(async () => {
   }));
   await plugboard.emit(events);
   await plugboard.drained();
+  // One that is held: of topics that take their copies nothing is told.
+  const headers = { "pb-parked-target": `${plugboard.name}.plugin.away` };
+  await plugboard.producer.send(`${plugboard.name}.parked`, [{ key: "r", value: "{}", headers }]);
 }, 180_000);
 afterAll(async () => {
   await plugboard?.close();

@@ -28,6 +28,7 @@ const UNITS = /_(seconds|bytes|records|rows|events|partitions|teams|instances|en
 const WITHOUT_UNIT = new Set([
   "plugboard_ready",
   "plugboard_health_check_passing",
+  "plugboard_unsafe_settings",
   "manager_plugin_maintenance",
   "plugin_in_flight",
   "plugin_retries_waiting",

@@ -78,6 +78,8 @@ export function composeManager(
   },
 ): Manager {
   const { logger, clock = systemClock, registry = createRegistry() } = options;
+  if (settings.PLUGBOARD_ALLOW_UNSAFE)
+    logger.error("PLUGBOARD_ALLOW_UNSAFE is set: a Redis that evicts routes would be written to all the same");
   const ground: Ground = { settings, logger, clock, registry, actionDeadlineMs: options.actionDeadlineMs };
   const adapters = composeAdapters(ground);
   const pipeline = composePipeline(ground, adapters);
@@ -141,7 +143,7 @@ function composeAdapters({ settings, logger, clock, registry }: Ground) {
     answers,
     initializes,
     metrics,
-    table: new RedisRoutingTable(redis, namespace),
+    table: new RedisRoutingTable(redis, namespace, settings.PLUGBOARD_ALLOW_UNSAFE),
     routes: new TableRouteLookup(table, readerRedis),
     leases,
     calls: new PluginHttpClient({ signingKey: settings.PLUGBOARD_SIGNING_KEY, clock, metrics }),

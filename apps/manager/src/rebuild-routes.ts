@@ -19,7 +19,7 @@ const store = new PrismaRoutingStore(database);
 const none = async () => ({ rows: 0, oldestAgeSeconds: 0 });
 const reconciler = new Reconciler({
   store,
-  table: new RedisRoutingTable(redis, settings.PLUGBOARD_NAMESPACE),
+  table: new RedisRoutingTable(redis, settings.PLUGBOARD_NAMESPACE, settings.PLUGBOARD_ALLOW_UNSAFE),
   onRebuilt: () => {},
   clock: systemClock,
   metrics: createManagerMetrics(createRegistry({ defaultMetrics: false }), {

@@ -1,4 +1,4 @@
-import { env, kafkaSettings, logSettings, namingSettings, setting } from "@plugboard/runtime";
+import { env, kafkaSettings, logSettings, namingSettings, safetySettings, setting } from "@plugboard/runtime";
 import type { z } from "zod";
 
 /** What every tool of the manager needs. */
@@ -8,6 +8,7 @@ export const storeSettings = {
     secret: true,
   }),
   PLUGBOARD_NAMESPACE: namingSettings.PLUGBOARD_NAMESPACE,
+  ...safetySettings,
   ...logSettings,
 };
 

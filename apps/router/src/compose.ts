@@ -1,5 +1,11 @@
-import { deadLetterTopic } from "@plugboard/contract";
-import { createRoutingTable, managerRoutes, type RoutingTable, routingRedis } from "@plugboard/routing-table";
+import { deadLetterTopic, parkedGroup } from "@plugboard/contract";
+import {
+  createRoutingTable,
+  managerRoutes,
+  type RoutingTable,
+  redisSafety,
+  routingRedis,
+} from "@plugboard/routing-table";
 import {
   type Clock,
   type Component,
@@ -7,18 +13,26 @@ import {
   type HealthCheck,
   HttpServer,
   type Logger,
+  type SafetyQuestion,
   SparseLog,
+  StartSafety,
   systemClock,
 } from "@plugboard/runtime";
 import type { Registry } from "prom-client";
 import { KafkaSink } from "./adapters/kafka-sink.ts";
 import { KafkaSource } from "./adapters/kafka-source.ts";
+import { registerParkedMetrics } from "./adapters/parked-metrics.ts";
+import { ParkedReturn } from "./adapters/parked-return.ts";
+import { ReturnProducer } from "./adapters/return-producer.ts";
+import { ReturnTransactions } from "./adapters/return-transactions.ts";
 import { createRouterMetrics } from "./adapters/router-metrics.ts";
 import { prepareTopics } from "./adapters/router-topics.ts";
 import { registerSourceMetrics } from "./adapters/source-metrics.ts";
+import { StatusReader } from "./adapters/status-reader.ts";
+import { topicSafety } from "./adapters/topic-safety.ts";
 import { TransactionalSink } from "./adapters/transactional-sink.ts";
 import { ByteBudget } from "./domain/byte-budget.ts";
-import type { Sink } from "./domain/ports.ts";
+import type { RouterMetrics, Sink } from "./domain/ports.ts";
 import { createOpsApp } from "./http/ops-app.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { BatchRouter } from "./pipeline/route-batch.ts";
@@ -33,6 +47,7 @@ export interface Router {
   readonly server: HttpServer;
   readonly registry: Registry;
   readonly pipeline: Pipeline;
+  readonly safety: StartSafety;
 }
 
 /** The only wiring of the router. @param options.table stands in for the real one in tests. */
@@ -47,7 +62,9 @@ export function composeRouter(
 ): Router {
   const { logger, clock = systemClock, registry = createRegistry() } = options;
   const metrics = createRouterMetrics(registry);
-  const table = options.table ?? createTable(settings, registry, logger);
+  const { table, safety: tableSafety } =
+    options.table === undefined ? createTable(settings, registry, logger) : { table: options.table, safety: [] };
+  const safety = new StartSafety({ allowUnsafe: settings.PLUGBOARD_ALLOW_UNSAFE, registry, logger, clock });
   const responses = settings.RESPONSES_TOPIC;
   const parked = settings.ROUTER_PARKED_TOPIC;
   const exactlyOnce = settings.ROUTER_DELIVERY === "exactly-once";
@@ -81,18 +98,29 @@ export function composeRouter(
           transactionalId: `${settings.ROUTER_GROUP_ID}-${instance}`,
         })
       : new KafkaSink(sinkOptions);
+  const keptTopics = {
+    names: [responses, ...sinkOptions.essential],
+    pluginPrefix: settings.PLUGIN_TOPIC_PREFIX,
+    exactlyOnce,
+  };
   const names = {
     pluginTopicPrefix: settings.PLUGIN_TOPIC_PREFIX,
     deliveriesTopic: settings.DELIVERIES_TOPIC,
     flatSource: settings.EVENT_SOURCE,
   };
+  const router = new BatchRouter(table, names, metrics, clock, () => logger.isLevelEnabled("debug"));
+  const prepared = Promise.withResolvers<void>();
+  const parkedReturn = createParkedReturn(settings, prepared.promise, metrics, logger, clock);
+  registerParkedMetrics(registry, parkedReturn, clock);
   const pipeline = new Pipeline({
     prepare: async (signal) => {
       await Promise.all([prepareTopics(settings, { responses, parked }, logger, signal), table.start(signal)]);
+      await safety.check([topicSafety(settings, keptTopics), ...tableSafety]);
       await sink.prepare(signal);
+      prepared.resolve();
     },
     source,
-    router: new BatchRouter(table, names, metrics, clock, () => logger.isLevelEnabled("debug")),
+    router,
     sink,
     metrics,
     logger,
@@ -102,25 +130,93 @@ export function composeRouter(
   const checks: HealthCheck[] = [
     { name: "partitions", critical: true, problem: () => pipeline.problem() },
     { name: "routing-table", critical: true, problem: () => tableProblem(table) },
+    // Routing does without.
+    { name: "parked-return", critical: false, problem: () => parkedReturn.problem() },
   ];
-  const server = new HttpServer(createOpsApp(checks, registry, logger), settings.PORT);
+  const status = new StatusReader({
+    instance: settings.ROUTER_INSTANCE_ID ?? null,
+    delivery: settings.ROUTER_DELIVERY,
+    allowUnsafe: settings.PLUGBOARD_ALLOW_UNSAFE,
+    group: settings.ROUTER_GROUP_ID,
+    topic: responses,
+    inFlightBytesMax: settings.ROUTER_IN_FLIGHT_BYTES,
+    checks,
+    registry,
+    quotas: router.quotas,
+    source,
+    sink,
+    table,
+    safety,
+    clock,
+  });
+  const server = new HttpServer(
+    createOpsApp(checks, registry, () => status.read(), logger),
+    settings.PORT,
+  );
   const tableComponent: Component = { name: "routing-table", stop: () => table.stop() };
   return {
-    components: [server, tableComponent, { name: "sink", stop: () => sink.stop() }, pipeline],
+    components: [
+      status,
+      server,
+      safety,
+      tableComponent,
+      { name: "sink", stop: () => sink.stop() },
+      pipeline,
+      parkedReturn,
+    ],
     server,
     registry,
     pipeline,
+    safety,
   };
 }
 
-function createTable(settings: RouterSettings, registry: Registry, logger: Logger): RoutingTable {
-  return createRoutingTable({
-    redis: routingRedis(settings.REDIS_URL),
+/** Its group, and its transactional id, are named after the router's own; no instance can be called so. */
+function createParkedReturn(
+  settings: RouterSettings,
+  ready: Promise<void>,
+  metrics: RouterMetrics,
+  logger: Logger,
+  clock: Clock,
+): ParkedReturn {
+  const { ROUTER_INSTANCE_ID: instanceId, ROUTER_PARKED_TOPIC: parkedTopic } = settings;
+  const exactlyOnce = settings.ROUTER_DELIVERY === "exactly-once" && instanceId !== undefined;
+  const writer = { kafka: settings, parkedTopic, metrics, logger };
+  const transactionalId = `${settings.ROUTER_GROUP_ID}-${instanceId}~parked`;
+  return new ParkedReturn({
+    kafka: settings,
+    groupId: parkedGroup(settings.ROUTER_GROUP_ID),
+    instanceId,
+    names: {
+      parkedTopic,
+      pluginTopicPrefix: settings.PLUGIN_TOPIC_PREFIX,
+      deadLetters: deadLetterTopic(settings.RESPONSES_TOPIC),
+    },
+    createWriter: (group, isNarrow) =>
+      exactlyOnce
+        ? new ReturnTransactions({ ...writer, group, isNarrow, transactionalId })
+        : new ReturnProducer({ ...writer, isNarrow }),
+    ready,
+    metrics,
+    logger,
+    clock,
+  });
+}
+
+function createTable(
+  settings: RouterSettings,
+  registry: Registry,
+  logger: Logger,
+): { readonly table: RoutingTable; readonly safety: readonly SafetyQuestion[] } {
+  const redis = routingRedis(settings.REDIS_URL);
+  const table = createRoutingTable({
+    redis,
     namespace: settings.PLUGBOARD_NAMESPACE,
     fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
     registry,
     logger,
   });
+  return { table, safety: [redisSafety(redis, settings.PLUGBOARD_NAMESPACE)] };
 }
 
 function tableProblem(table: RoutingTable): string | null {

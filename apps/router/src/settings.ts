@@ -6,6 +6,7 @@ import {
   logSettings,
   namingSettings,
   SettingsError,
+  safetySettings,
   setting,
 } from "@plugboard/runtime";
 
@@ -14,7 +15,8 @@ export const routerSettings = {
   ...kafkaSettings,
   ...namingSettings,
   ...logSettings,
-  PORT: setting(env.port().default(4100), "Port of /healthz, /readyz and /metrics."),
+  ...safetySettings,
+  PORT: setting(env.port().default(4100), "Port of /status, /healthz, /readyz and /metrics."),
   REDIS_URL: setting(env.url("redis", "rediss"), "Redis with the routing table.", { secret: true }),
   MANAGER_URL: setting(
     env.url("http", "https").default("http://localhost:4000"),

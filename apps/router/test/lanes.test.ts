@@ -84,6 +84,29 @@ describe("the lanes of a plugin", () => {
     expect((await routed("plain", [binaryEvent("plain", { id: "meanwhile" })])).live).toContain("meanwhile");
   });
 
+  test("a plugin's own quota is its own: what one plugin takes into bulk, another of the team gets live", async () => {
+    const plugin = "slang";
+    const others = pluginTopics(plugin, at.prefix);
+    for (const lane of LANES) await at.createTopic(others[lane], 3);
+    at.table.enable("own", [PLUGIN, plugin], { quota: { eventsPerSecond: 0.001, burst: 5 } });
+    const entry = at.table.teams.get("own");
+    const ofTeam = entry?.plugins ?? [];
+    at.table.teams.set("own", {
+      v: 2,
+      plugins: ofTeam.map((route) =>
+        route.id === plugin ? { ...route, quota: { eventsPerSecond: 0.001, burst: 20 } } : route,
+      ),
+    });
+    const ids = Array.from({ length: 30 }, (_, index) => `o-${index}`);
+    const lanes = await routed(
+      "own",
+      ids.map((id) => binaryEvent("own", { id, key: "one-key" })),
+    );
+    expect([lanes.live, lanes.bulk]).toEqual([ids.slice(0, 5), ids.slice(5)]);
+    expect(idsOf(await at.read(others.live, 20), "own")).toEqual(ids.slice(0, 20));
+    expect(idsOf(await at.read(others.bulk, 10), "own")).toEqual(ids.slice(20));
+  });
+
   test("a team is back in the live lane by itself once it keeps to its quota again, and history uses none of it up", async () => {
     at.table.enable("back", [PLUGIN], { quota: { eventsPerSecond: 2, burst: 1 } });
     const history = Array.from({ length: 20 }, (_, index) =>

@@ -1,4 +1,4 @@
-import { deadLetterTopic, type PluginEntry, type TeamEntry } from "@plugboard/contract";
+import { deadLetterTopic, type PluginEntry, parkedGroup, type TeamEntry } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaMessage, type SafeProducer } from "@plugboard/kafka";
 import type { ResolvedTeam, RoutingTable } from "@plugboard/routing-table";
 import { createLogger, createRegistry, Lifecycle } from "@plugboard/runtime";
@@ -62,6 +62,10 @@ class FakeTable implements RoutingTable {
 
   stalenessSeconds(): number {
     return 0;
+  }
+
+  position() {
+    return { epoch: "fake", seq: 1 };
   }
 }
 
@@ -222,9 +226,23 @@ export class Installation {
     await until("everything is committed", async () => (await this.uncommitted()) === 0);
   }
 
-  async uncommitted(): Promise<number> {
-    const ends = await this.admin.fetchTopicOffsets(this.responses);
-    const [committed] = await this.admin.fetchOffsets({ groupId: this.group, topics: [this.responses] });
+  /** Waits until every parked copy has gone back to its own topic. */
+  async allReturned(): Promise<void> {
+    await until("every parked copy is returned", async () => (await this.notReturned()) === 0);
+  }
+
+  uncommitted(): Promise<number> {
+    return this.#behind(this.responses, this.group);
+  }
+
+  /** From the first parked copy that is not returned to the end of the parking topic. */
+  notReturned(): Promise<number> {
+    return this.#behind(this.parked, parkedGroup(this.group));
+  }
+
+  async #behind(topic: string, groupId: string): Promise<number> {
+    const ends = await this.admin.fetchTopicOffsets(topic);
+    const [committed] = await this.admin.fetchOffsets({ groupId, topics: [topic] });
     const of = new Map(committed?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
     return ends.reduce((sum, { partition, high }) => sum + Number(high) - Math.max(0, of.get(partition) ?? 0), 0);
   }
@@ -242,6 +260,11 @@ export interface ReadRecord {
   readonly partition: number;
   readonly offset: number;
   readonly message: KafkaMessage;
+}
+
+/** The ids of records' events. */
+export function idsOf(records: readonly ReadRecord[]): (string | undefined)[] {
+  return records.map((record) => header(record, "ce_id"));
 }
 
 /** A header as text. */

@@ -34,7 +34,7 @@ describe("routing on the real Kafka", () => {
       expect(header(copy, "pb-team")).toBe("team-1");
       expect(header(copy, "pb-event")).toBe("onResponse");
       expect(header(copy, "pb-route-version")).toBe("1.1");
-      expect(header(copy, "pb-delivery-id")).toMatch(/^[0-9a-f]{32}$/);
+      expect(header(copy, "pb-delivery-id")).toMatch(/^[a-z0-9-]+\.[0-9a-f]{32}$/);
       expect(header(copy, "pb-origin")).toMatch(new RegExp(`^${at.responses}/\\d+/\\d+$`));
       expect(Date.parse(header(copy, "pb-routed-at") ?? "")).toBeGreaterThan(0);
     }

@@ -29,8 +29,8 @@ export const coreSettings = {
   COMMANDS_GROUP_ID: setting(env.text().default("collect-core"), "Consumer group that reads the commands."),
   RESPONSES_PARTITIONS: setting(env.integer(1, 1_000).default(6), "Partitions of the topics this core creates."),
   RESPONSES_REPLICATION: setting(
-    env.integer(-1, 7).default(-1),
-    "Replication factor of the topics this core creates; -1 for the brokers' own default.",
+    env.integer(1, 7).optional(),
+    "Replicas of the topics this core creates; when unset, one per broker, at most 3.",
   ),
   RESPONSES_RETENTION_DAYS: setting(env.integer(1, 3_650).default(7), "How long `responses` is kept, days."),
 };

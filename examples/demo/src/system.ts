@@ -24,8 +24,8 @@ export interface VendorUrls {
 }
 
 const MIGRATION_DEADLINE_MS = 60_000;
-/** Young generation per semi-space, MiB: the router makes much short-lived garbage (docs/decisions/0020). */
-const ROUTER_FLAGS = ["--max-semi-space-size=64"];
+/** As the router's own start script has them (docs/decisions/0082). */
+const ROUTER_FLAGS = ["--max-semi-space-size=16", "--external-memory-accounted-in-global-limit"];
 const PLUGIN_PORTS = { validator: 4201, "google-sheets": 4202, sms: 4203 } as const;
 
 /** Applies the manager's migrations and starts it. */

@@ -59,9 +59,9 @@ class Malformed(Exception):
 
 def delivery_id(team: str, plugin: str, source: str, event_id: str) -> str:
     """Deterministic identity. Lengths are in UTF-16 code units, the rest is UTF-8."""
-    parts = (team, plugin, source, event_id)
+    parts = (team, source, event_id)
     text = "".join(f"{len(part.encode('utf-16-le')) // 2}:{part}" for part in parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return f"{plugin}.{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
 def receive(record: Record, plugin: str, flat_source: str) -> Delivery:

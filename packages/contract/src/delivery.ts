@@ -28,11 +28,20 @@ export const DEAD_LETTER_HEADER = {
   history: "pb-error-history",
 } as const;
 
+/** Hex digits of an event's digest. */
+export const EVENT_DIGEST_LENGTH = 32;
+
 /**
- * Identity of a delivery: the same through retry, redrive and back-fill, so that a plugin can recognise a copy.
- * SHA-256 over the parts with their lengths (so that no two different tuples read alike), as 32 hex digits.
+ * Identity of a delivery: the same through retry, redrive and back-fill, so that a plugin can recognise a copy. The plugin's
+ * id, a dot and the event's digest: what became of one event at all its plugins ends alike, and many copies of an event cost
+ * one digest.
  */
 export function deliveryId(team: string, plugin: string, source: string, eventId: string): string {
-  const text = `${team.length}:${team}${plugin.length}:${plugin}${source.length}:${source}${eventId.length}:${eventId}`;
-  return hash("sha256", text, "hex").slice(0, 32);
+  return `${plugin}.${eventDigest(team, source, eventId)}`;
+}
+
+/** SHA-256 over the parts with their lengths (so that no two different tuples read alike), its first 32 hex digits. */
+export function eventDigest(team: string, source: string, eventId: string): string {
+  const text = `${team.length}:${team}${source.length}:${source}${eventId.length}:${eventId}`;
+  return hash("sha256", text, "hex").slice(0, EVENT_DIGEST_LENGTH);
 }

@@ -102,6 +102,11 @@ export const FAILURES = {
     title: "The process's settings are not valid",
     next: "Correct every variable listed; see docs/configuration.md.",
   },
+  "unsafe-settings": {
+    status: 500,
+    title: "Kafka or Redis is set so that data would be lost",
+    next: "Correct every setting listed, or set PLUGBOARD_ALLOW_UNSAFE=true to run all the same.",
+  },
   "startup-resource": {
     status: 500,
     title: "Something the process needs did not answer at start",

@@ -98,6 +98,14 @@ export const teamQuotaSchema = z.strictObject({ quota: z.strictObject(quotaSchem
   examples: [{ quota: { eventsPerSecond: 50, burst: 500 } }],
 });
 
+/** `PUT /v1/teams/{team}/plugins/{plugin}/quota`; null gives the plugin back to the team's. */
+export const teamPluginQuotaSchema = z.strictObject(teamQuotaSchema.shape).meta({
+  id: "TeamPluginQuota",
+  description:
+    "The team's limit at this plugin, in place of the one that it has at each of its plugins; null for that one.",
+  examples: [{ quota: { eventsPerSecond: 5, burst: 50 } }],
+});
+
 export const tokenRequestSchema = z
   .strictObject({
     role: z.enum(["plugin", "team", "core", "router"]),

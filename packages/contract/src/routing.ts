@@ -43,7 +43,7 @@ export const LANES = laneSchema.options;
 /** Largest burst of a quota, events. */
 const QUOTA_BURST_MAX = 1_000_000_000;
 
-/** How many events a team may have delivered as they come; what is over it takes the bulk lane. */
+/** How many events a team may have delivered to a plugin as they come; what is over it takes the bulk lane. */
 export const quotaSchema = z.object({
   eventsPerSecond: z.number().positive(),
   burst: z.int().positive().max(QUOTA_BURST_MAX),

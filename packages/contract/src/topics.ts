@@ -35,3 +35,8 @@ export function laneGroup(group: string, lane: Lane): string {
 export function deadLetterTopic(topic: string): string {
   return `${topic}.dlq`;
 }
+
+/** The routers' group that brings parked copies back. @param group that in which they share the events. */
+export function parkedGroup(group: string): string {
+  return `${group}.parked`;
+}

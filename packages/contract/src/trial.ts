@@ -126,7 +126,9 @@ export const trialResponseSchema = z
       .describe("Which of the plugin's topics that is; null when it would not be routed by Kafka."),
     quota: quotaSchema
       .nullable()
-      .describe("The team's: what is over it takes the bulk lane instead. How much of it is used up is not looked at."),
+      .describe(
+        "What holds for the team at this plugin: what is over it takes the bulk lane instead. How much of it is used up is not looked at.",
+      ),
     problems: z.array(z.string()).describe("Everything that is wrong with a sample that is no event."),
     checks: z.array(trialCheckSchema).describe("In the order in which they are made; all of them are."),
     filter: z.object({ expression: z.string(), problem: filterProblemSchema.nullable() }).nullable(),

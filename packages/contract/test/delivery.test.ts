@@ -3,10 +3,11 @@ import fc from "fast-check";
 import { deliveryId } from "../src/index.ts";
 
 describe("deliveryId", () => {
-  test("is the same for the same tuple and 32 hex digits long", () => {
+  test("is the same for the same tuple: the plugin, and the digest of the event", () => {
     const id = deliveryId("team-1", "sms", "core", "event-1");
     expect(id).toBe(deliveryId("team-1", "sms", "core", "event-1"));
-    expect(id).toMatch(/^[0-9a-f]{32}$/);
+    expect(id).toMatch(/^sms\.[0-9a-f]{32}$/);
+    expect(deliveryId("team-1", "sheets", "core", "event-1").slice(-32)).toBe(id.slice(-32));
   });
 
   test("differs for any two different tuples, also when the parts join to the same text", () => {
@@ -17,6 +18,6 @@ describe("deliveryId", () => {
         expect(deliveryId(...a) === deliveryId(...b)).toBe(same);
       }),
     );
-    expect(deliveryId("a", "bc", "s", "e")).not.toBe(deliveryId("ab", "c", "s", "e"));
+    expect(deliveryId("a", "p", "bs", "e")).not.toBe(deliveryId("ab", "p", "s", "e"));
   });
 });

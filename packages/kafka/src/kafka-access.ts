@@ -1,4 +1,4 @@
-import { deadLetterTopic, LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
+import { deadLetterTopic, LANES, type Lane, laneGroup, parkedGroup, pluginTopics } from "@plugboard/contract";
 
 /** What a process may do with what of Kafka; everything else is refused to it. */
 export interface KafkaAccess {
@@ -54,12 +54,28 @@ export function managerAccess(names: KafkaNames): KafkaAccess[] {
 export function routerAccess(names: KafkaNames): KafkaAccess[] {
   return [
     literal("topic", names.responses, ["Read"], "reads events"),
-    literal("topic", names.responses, ["DescribeConfigs"], "tells how long they are kept, for the alert on lag"),
+    literal(
+      "topic",
+      names.responses,
+      ["DescribeConfigs"],
+      "tells how they are kept: for the alert on lag, and at start",
+    ),
     literal("group", names.routerGroup, ["Read"], "shares them with the other routers"),
     prefixed("topic", names.pluginPrefix, ["Write"], "writes every plugin's copies"),
     literal("topic", deadLetterTopic(names.responses), ["Create", "Write"], "what is no event"),
-    literal("topic", names.parked, ["Create", "Write"], "copies whose own topic cannot be written"),
+    literal("topic", names.parked, ["Create", "Read", "Write"], "copies whose own topic cannot be written, and back"),
+    literal(
+      "topic",
+      names.parked,
+      ["DescribeConfigs"],
+      "tells how they are kept: for the alert on held copies, and at start",
+    ),
+    literal("group", parkedGroup(names.routerGroup), ["Read"], "shares their way back with the other routers"),
     literal("topic", names.deliveries, ["Write"], "tells of filters that could not be evaluated"),
+    prefixed("topic", names.pluginPrefix, ["DescribeConfigs"], "refuses to start where settings would lose data"),
+    ...[deadLetterTopic(names.responses), names.deliveries].map((topic) =>
+      literal("topic", topic, ["DescribeConfigs"], "the same; not granted, it starts and says what was not checked"),
+    ),
     prefixed("transactional-id", `${names.routerGroup}-`, ["Write"], "with ROUTER_DELIVERY=exactly-once"),
   ];
 }

@@ -6,12 +6,16 @@ import type { Admin, KafkaJSProtocolError } from "kafkajs";
 export interface TopicSpec {
   readonly topic: string;
   readonly partitions: number;
-  readonly replicationFactor: number;
+  /** Unset: as many as there are brokers, at most {@link REPLICAS_MAX}. */
+  readonly replicationFactor?: number | undefined;
   /** How long records are kept, milliseconds. */
   readonly retentionMs: number;
   /** Largest record batch, bytes. */
   readonly messageBytesMax?: number;
 }
+
+/** Replicas of a topic of which nobody says how many. */
+const REPLICAS_MAX = 3;
 
 export const DAY_MS = 86_400_000;
 
@@ -34,7 +38,7 @@ class NotReady extends Error {}
 
 /**
  * Creates the topics that do not exist yet, and waits until all of them can be written to; harmless when two do it at
- * once. Existing ones are left as they are.
+ * once. Existing ones are left as they are. With several replicas two must have a record before it is acknowledged.
  * @returns the names of those it created.
  */
 export async function ensureTopics(admin: Admin, specs: readonly TopicSpec[]): Promise<string[]> {
@@ -72,6 +76,8 @@ async function create(admin: Admin, spec: TopicSpec): Promise<boolean> {
 }
 
 async function createOnce(admin: Admin, spec: TopicSpec): Promise<boolean> {
+  const replicationFactor =
+    spec.replicationFactor ?? Math.min(REPLICAS_MAX, (await admin.describeCluster()).brokers.length);
   return await admin.createTopics({
     waitForLeaders: false,
     timeout: 10_000,
@@ -79,8 +85,9 @@ async function createOnce(admin: Admin, spec: TopicSpec): Promise<boolean> {
       {
         topic: spec.topic,
         numPartitions: spec.partitions,
-        replicationFactor: spec.replicationFactor,
+        replicationFactor,
         configEntries: [
+          ...(replicationFactor > 1 ? [{ name: "min.insync.replicas", value: "2" }] : []),
           { name: "retention.ms", value: String(spec.retentionMs) },
           { name: "max.message.bytes", value: String(spec.messageBytesMax ?? DERIVED_MESSAGE_BYTES_MAX) },
         ],

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type EventAttributes, type Flag, type InitializeRequest, pluginIdSchema } from "@plugboard/contract";
 import { createKafkaClient } from "@plugboard/kafka";
-import { createRoutingTable, managerRoutes, routingRedis } from "@plugboard/routing-table";
+import { createRoutingTable, managerRoutes, redisSafety, routingRedis } from "@plugboard/routing-table";
 import {
   type Component,
   createLogger,
@@ -10,6 +10,7 @@ import {
   Lifecycle,
   type Logger,
   SparseLog,
+  StartSafety,
   systemClock,
 } from "@plugboard/runtime";
 import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel";
@@ -49,6 +50,8 @@ const START_DEADLINE_MS = 120_000;
 /** What a drain may take beyond PLUGIN_DRAIN_MS: commits, the last outcomes, goodbye. */
 const STOP_MARGIN_MS = 15_000;
 const READY_POLL_MS = 50;
+/** A start waits no longer for Redis to say how it is set, milliseconds; the answer may come later. */
+const REDIS_ANSWER_MS_MAX = 2_000;
 
 /** Wires a plugin's process. The database is connected and migrated here, for everything else stands on it. */
 export async function composePlugin<Schema extends z.ZodObject>(
@@ -65,6 +68,7 @@ export async function composePlugin<Schema extends z.ZodObject>(
     [
       { name: "database", stop: () => database.close() },
       connections,
+      safetyComponent(ground),
       ...(delivery === null ? [] : [delivery.outcomes, delivery.retention]),
       tableComponent(table, drain.draining),
       server,
@@ -126,8 +130,9 @@ async function layGround<Schema extends z.ZodObject>(
       unreadable.warn({ team, places }, "a team's settings cannot be opened or read: its deliveries wait");
     },
   });
+  const redis = settings.REDIS_URL === undefined ? null : routingRedis(settings.REDIS_URL);
   const table = createRoutingTable({
-    redis: settings.REDIS_URL === undefined ? null : routingRedis(settings.REDIS_URL),
+    redis,
     namespace: settings.PLUGBOARD_NAMESPACE,
     fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
     registry,
@@ -150,6 +155,7 @@ async function layGround<Schema extends z.ZodObject>(
     retries: new RetryStore(database.sdk),
     applied,
     teamSettings,
+    redis,
     table,
   };
 }
@@ -227,6 +233,28 @@ function wake<Schema extends z.ZodObject>(ground: Ground<Schema>, loop: { kick()
     // What waits is due by itself before long; this only makes it sooner.
     logger.debug({ team, reason: error.message }, "kept deliveries not woken");
   });
+}
+
+/**
+ * A Redis that evicts routes would make deliveries look as if their team had switched the plugin off, and be dropped. How topics
+ * are kept, the routers look at.
+ */
+function safetyComponent<Schema extends z.ZodObject>(ground: Ground<Schema>): Component {
+  const { settings, registry, logger, redis } = ground;
+  const safety = new StartSafety({
+    allowUnsafe: settings.PLUGBOARD_ALLOW_UNSAFE,
+    answerMsMax: REDIS_ANSWER_MS_MAX,
+    registry,
+    logger,
+    clock: systemClock,
+  });
+  const questions = redis === null ? [] : [redisSafety(redis, settings.PLUGBOARD_NAMESPACE)];
+  return {
+    name: safety.name,
+    broken: safety.broken,
+    start: () => safety.check(questions),
+    stop: () => safety.stop(),
+  };
 }
 
 /** The table's first answer may need a manager that is not there yet: look-ups wait for it, the start does not. */

@@ -3,7 +3,7 @@ import { type Clock, type Logger, SparseLog } from "@plugboard/runtime";
 import { type AnySlot, LevelOne, type PollResult } from "./domain/level-one.ts";
 import type { FetchRoutes, RouteCache, RouteKey, TableObserver } from "./domain/ports.ts";
 import { idOf } from "./domain/route-entry.ts";
-import type { ResolvedTeam, RoutingTable } from "./routing-table.ts";
+import type { ResolvedTeam, RoutingTable, TablePosition } from "./routing-table.ts";
 
 export interface LayeredRoutingTableOptions {
   /** L2; null for a process without Redis, which lives on the manager alone. */
@@ -91,6 +91,10 @@ export class LayeredRoutingTable implements RoutingTable {
   stalenessSeconds(): number {
     const asOf = Math.max(this.#l1.currentAsOf, this.#originAsOf);
     return (this.#options.clock.monotonic() - asOf) / 1_000;
+  }
+
+  position(): TablePosition {
+    return this.#l1.position;
   }
 
   /** Entries in L1. */

@@ -7,6 +7,14 @@ export interface ResolvedTeam {
   readonly plugins: ReadonlyMap<string, PluginEntry>;
 }
 
+/** Where a reader of the table stands. */
+export interface TablePosition {
+  /** Of the table in Redis that memory follows; null while it follows none. */
+  readonly epoch: string | null;
+  /** The last change of that epoch that is known. */
+  readonly seq: number;
+}
+
 /**
  * The read side of the routing table: L1 in this process, L2 Redis, L3 the manager. See architecture.md, "The routing
  * table". An answer is never older than the staleness bound, and never a guess: when nobody can answer, `resolve` waits.
@@ -23,4 +31,5 @@ export interface RoutingTable {
   resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
   /** Seconds since Redis (or, while it cannot, the manager) last told what is current; Infinity before the first answer. */
   stalenessSeconds(): number;
+  position(): TablePosition;
 }

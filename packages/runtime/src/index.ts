@@ -9,3 +9,5 @@ export * from "./logger.ts";
 export * from "./metrics.ts";
 export * from "./settings.ts";
 export * from "./sparse-log.ts";
+export * from "./start-safety.ts";
+export * from "./topic-safety.ts";

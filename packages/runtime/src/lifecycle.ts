@@ -5,6 +5,8 @@ export interface Component {
   readonly name: string;
   start?(): Promise<void>;
   stop?(): Promise<void>;
+  /** Rejects when it finds, after its start, that the process must not go on; handled by itself as well. */
+  readonly broken?: Promise<never>;
 }
 
 export interface LifecycleOptions {
@@ -35,6 +37,11 @@ export class Lifecycle {
     this.#logger = options.logger;
     this.#startDeadlineMs = options.startDeadlineMs ?? 60_000;
     this.#stopDeadlineMs = options.stopDeadlineMs ?? 25_000;
+  }
+
+  /** Rejects when a component must not go on; never resolves. */
+  get broken(): Promise<never> {
+    return Promise.race(this.#components.flatMap(({ broken }) => broken ?? []));
   }
 
   async start(): Promise<void> {
@@ -76,8 +83,8 @@ export class Lifecycle {
 }
 
 /**
- * Runs a process: starts it, drains on SIGTERM and SIGINT, and leaves with 0 after a drain, 1 after a failure. The only
- * place that handles signals; `main.ts` calls it.
+ * Runs a process: starts it, drains on SIGTERM and SIGINT, and leaves with 0 after a drain, 1 after a failure, also one that
+ * a component finds later. The only place that handles signals; `main.ts` calls it.
  */
 export async function runProcess(lifecycle: Lifecycle, logger: Logger): Promise<void> {
   const leave = (signal: NodeJS.Signals) => {
@@ -89,6 +96,10 @@ export async function runProcess(lifecycle: Lifecycle, logger: Logger): Promise<
   };
   process.once("SIGTERM", leave);
   process.once("SIGINT", leave);
+  lifecycle.broken.catch((error: unknown) => {
+    logger.fatal({ error }, "the process cannot go on");
+    lifecycle.stop().finally(() => process.exit(1));
+  });
   try {
     await lifecycle.start();
   } catch {

@@ -3,9 +3,6 @@ import { type Admin, DAY_MS, ensureTopics, type KafkaClient, type TopicSpec } fr
 import { ConstantBackoff, handleWhen, retry } from "cockatiel";
 import type { TopicStore } from "../domain/ports.ts";
 
-/** Replicas of a topic when TOPIC_REPLICATION is not set: one per broker, but no more than this. */
-const REPLICATION_MAX = 3;
-
 /**
  * A topic just created is not known to every broker at once, which Kafka reports as an error that says "retriable".
  * About two seconds in all.
@@ -20,7 +17,7 @@ export interface TopicSettings {
   readonly deliveries: string;
   readonly commands: string;
   readonly partitions: number;
-  /** Undefined: as many as there are brokers, at most {@link REPLICATION_MAX}. */
+  /** Undefined: as `ensureTopics` has it. */
   readonly replication: number | undefined;
 }
 
@@ -42,7 +39,10 @@ export class KafkaTopicStore implements TopicStore {
     const topics = this.namesOf(plugin);
     await this.#withAdmin(async (admin) => {
       // All lanes, and those missing of a plugin that is there already: docs/decisions/0073 says why not on first use.
-      await ensureTopics(admin, await Promise.all(LANES.map((lane) => this.#spec(admin, topics[lane], 7 * DAY_MS))));
+      await ensureTopics(
+        admin,
+        LANES.map((lane) => this.#spec(topics[lane], 7 * DAY_MS)),
+      );
     });
     return topics;
   }
@@ -50,8 +50,8 @@ export class KafkaTopicStore implements TopicStore {
   async ensureShared(): Promise<void> {
     await this.#withAdmin(async (admin) => {
       await ensureTopics(admin, [
-        await this.#spec(admin, this.#settings.deliveries, 3 * DAY_MS),
-        await this.#spec(admin, this.#settings.commands, 7 * DAY_MS),
+        this.#spec(this.#settings.deliveries, 3 * DAY_MS),
+        this.#spec(this.#settings.commands, 7 * DAY_MS),
       ]);
     });
   }
@@ -73,10 +73,9 @@ export class KafkaTopicStore implements TopicStore {
     }
   }
 
-  async #spec(admin: Admin, topic: string, retentionMs: number): Promise<TopicSpec> {
+  #spec(topic: string, retentionMs: number): TopicSpec {
     const { partitions, replication } = this.#settings;
-    const replicationFactor = replication ?? Math.min(REPLICATION_MAX, (await admin.describeCluster()).brokers.length);
-    return { topic, partitions, replicationFactor, retentionMs };
+    return { topic, partitions, replicationFactor: replication, retentionMs };
   }
 
   async #withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {

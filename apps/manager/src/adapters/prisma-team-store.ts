@@ -6,7 +6,7 @@ import { Prisma, type Team } from "../generated/prisma/client.ts";
 import { writeEntry } from "./entry-versions.ts";
 import { CHANNEL } from "./notifications.ts";
 import type { Database, Transaction } from "./prisma-database.ts";
-import { pluginRecord, teamPluginColumns, teamPluginRecord, teamQuota } from "./row-mapping.ts";
+import { pluginRecord, quotaOf, teamPluginColumns, teamPluginRecord } from "./row-mapping.ts";
 
 /** What teams decided, in Postgres. */
 export class PrismaTeamStore implements TeamStore {
@@ -116,7 +116,7 @@ async function lockTeam(transaction: Transaction, team: string): Promise<Team> {
 
 async function writeTeamEntry(transaction: Transaction, team: Team): Promise<void> {
   const rows = await transaction.teamPlugin.findMany({ where: { teamId: team.id, enabled: true } });
-  const content = buildTeamEntry(rows.map(teamPluginRecord), teamQuota(team));
+  const content = buildTeamEntry(rows.map(teamPluginRecord), quotaOf(team));
   // A team that has nothing enabled and was never published needs no entry: unknown and empty route alike.
   if (content.plugins.length === 0) {
     const known = await transaction.routingEntry.count({ where: { key: teamKey(team.id) } });

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { CHANGES_KEPT_MAX, Failure, routingKeys } from "@plugboard/contract";
+import { evictionFindings } from "@plugboard/routing-table";
 import type { Redis } from "ioredis";
 import type { PublishResult, RoutingTableWriter, TableState } from "../domain/ports.ts";
 import type { RoutingKey, VersionedEntry } from "../domain/routing-entries.ts";
@@ -16,10 +17,13 @@ export class RedisRoutingTable implements RoutingTableWriter {
   readonly #keys: ReturnType<typeof routingKeys>;
   readonly #rebuildKey: string;
   readonly #namespace: string;
+  readonly #allowUnsafe: boolean;
 
-  constructor(redis: Redis, namespace: string) {
+  /** @param allowUnsafe the setting PLUGBOARD_ALLOW_UNSAFE. */
+  constructor(redis: Redis, namespace: string, allowUnsafe: boolean) {
     this.#redis = redis;
     this.#namespace = namespace;
+    this.#allowUnsafe = allowUnsafe;
     this.#keys = routingKeys(namespace);
     this.#rebuildKey = this.#keys.ofChange("rebuild");
   }
@@ -97,13 +101,9 @@ export class RedisRoutingTable implements RoutingTableWriter {
   }
 
   async unfit(): Promise<string | null> {
-    const info = await this.#redis.info("memory");
-    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
-    if (policy?.startsWith("allkeys-") !== true) return null;
-    return (
-      `Redis evicts any key when it is full (maxmemory-policy ${policy}), so routes of namespace ${this.#namespace} ` +
-      "could vanish unnoticed: set it to noeviction or a volatile-* policy"
-    );
+    if (this.#allowUnsafe) return null;
+    const [found] = evictionFindings(await this.#redis.info("memory"), this.#namespace);
+    return found === undefined ? null : `Redis: ${found.what}. Correct it: ${found.remedy}`;
   }
 }
 

@@ -36,6 +36,7 @@ export function teamPluginRecord(row: TeamPlugin): TeamPluginRecord {
     state: row.settingsState as SettingsState,
     reasons: row.reasons as unknown as ProblemItem[],
     ready: row.ready,
+    quota: quotaOf(row),
   };
 }
 
@@ -52,11 +53,13 @@ export function teamPluginColumns(record: TeamPluginRecord) {
     settingsState: record.state,
     reasons: record.reasons as unknown as Prisma.InputJsonValue,
     ready: record.ready,
+    quotaEventsPerSecond: record.quota?.eventsPerSecond ?? null,
+    quotaBurst: record.quota?.burst ?? null,
     updatedAt: new Date(),
   };
 }
 
-export function teamQuota(row: Team): Quota | null {
+export function quotaOf(row: Pick<Team | TeamPlugin, "quotaEventsPerSecond" | "quotaBurst">): Quota | null {
   return row.quotaEventsPerSecond === null || row.quotaBurst === null
     ? null
     : { eventsPerSecond: row.quotaEventsPerSecond, burst: row.quotaBurst };

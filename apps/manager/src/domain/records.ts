@@ -1,4 +1,4 @@
-import type { DeliveryMode, OnFailure, ProblemItem, SettingsState } from "@plugboard/contract";
+import type { DeliveryMode, OnFailure, ProblemItem, Quota, SettingsState } from "@plugboard/contract";
 
 /** A JSON object as it came over the wire or out of the database. */
 export type JsonObject = Readonly<Record<string, unknown>>;
@@ -53,4 +53,6 @@ export interface TeamPluginRecord {
   readonly state: SettingsState;
   readonly reasons: readonly ProblemItem[];
   readonly ready: boolean;
+  /** In place of the team's; null for the team's. */
+  readonly quota: Quota | null;
 }

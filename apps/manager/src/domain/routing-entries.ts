@@ -24,8 +24,11 @@ export function buildPluginEntry(plugin: PluginRecord): Omit<PluginEntry, "v"> {
   };
 }
 
-/** A team's enabled plugins, by id so that equal decisions give equal entries. */
-export function buildTeamEntry(rows: readonly TeamPluginRecord[], quota: Quota | null): Omit<TeamEntry, "v"> {
+/**
+ * A team's enabled plugins, by id so that equal decisions give equal entries.
+ * @param teamQuota holds at each plugin that has none of its own.
+ */
+export function buildTeamEntry(rows: readonly TeamPluginRecord[], teamQuota: Quota | null): Omit<TeamEntry, "v"> {
   const plugins = rows
     .filter(({ enabled }) => enabled)
     .map(
@@ -36,7 +39,7 @@ export function buildTeamEntry(rows: readonly TeamPluginRecord[], quota: Quota |
         filter: row.filter,
         mode: row.mode,
         onFailure: row.onFailure,
-        quota,
+        quota: row.quota ?? teamQuota,
       }),
     )
     .toSorted((one, other) => (one.id < other.id ? -1 : 1));

@@ -145,6 +145,20 @@ export class TeamService {
     await this.#teams.setQuota(team, quota);
     return await this.#publication.published(teamKey(team));
   }
+
+  /** @param quota in place of the team's at this plugin; null for the team's. */
+  async setPluginQuota(team: string, plugin: string, quota: Quota | null): Promise<"current" | "pending"> {
+    const known = await this.#teams.find(team, plugin);
+    if (known === null) throw unknownPlugin(plugin);
+    // Lifting a limit that nobody set would only leave empty rows.
+    if (quota === null && known.row === null) return "current";
+    await this.#teams.change(team, plugin, (sight) => {
+      if (sight.plugin.status === "deregistered" && quota !== null)
+        throw new Failure("deregistered", `plugin ${plugin}`);
+      return { row: { ...(sight.row ?? newRow(team, sight.plugin)), quota }, initialize: false };
+    });
+    return await this.#publication.published(teamKey(team));
+  }
 }
 
 type EnabledPair<T> = T & { readonly row: TeamPluginRecord };
@@ -212,6 +226,7 @@ export function newRow(teamId: string, plugin: PluginRecord): TeamPluginRecord {
     onFailure: "open",
     settings: null,
     settingsVersion: 0,
+    quota: null,
     ...withoutSettings(plugin.acceptsEmpty),
   };
 }

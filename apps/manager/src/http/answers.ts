@@ -6,6 +6,7 @@ import {
   registrationResponseSchema,
   routingStateSchema,
   teamIdSchema,
+  teamPluginQuotaSchema,
   teamPluginViewSchema,
   teamQuotaSchema,
 } from "@plugboard/contract";
@@ -67,4 +68,18 @@ export const quotaAnswer = z
     id: "TeamQuotaAnswer",
     description: "The limit as stored, and whether routers know it.",
     examples: [{ team: "nutrition-kenya", quota: { eventsPerSecond: 50, burst: 500 }, routing: "current" }],
+  });
+export const pluginQuotaAnswer = z
+  .object({
+    team: teamIdSchema,
+    plugin: pluginIdSchema,
+    ...teamPluginQuotaSchema.shape,
+    routing: routingStateSchema,
+  })
+  .meta({
+    id: "TeamPluginQuotaAnswer",
+    description: "The limit at this plugin as stored, and whether routers know it.",
+    examples: [
+      { team: "nutrition-kenya", plugin: "sms", quota: { eventsPerSecond: 5, burst: 50 }, routing: "current" },
+    ],
   });

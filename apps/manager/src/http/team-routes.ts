@@ -1,8 +1,14 @@
-import { enablementSchema, settingsSchema, teamPluginViewSchema, teamQuotaSchema } from "@plugboard/contract";
+import {
+  enablementSchema,
+  settingsSchema,
+  teamPluginQuotaSchema,
+  teamPluginViewSchema,
+  teamQuotaSchema,
+} from "@plugboard/contract";
 import type { PluginService } from "../domain/plugin-service.ts";
 import type { TeamPluginPair } from "../domain/ports.ts";
 import type { TeamService } from "../domain/team-service.ts";
-import { quotaAnswer, routedTeamPlugin, teamPluginPage } from "./answers.ts";
+import { pluginQuotaAnswer, quotaAnswer, routedTeamPlugin, teamPluginPage } from "./answers.ts";
 import { type Route, route } from "./route.ts";
 import { noQuery, page, pageQuery, teamParams, teamPluginParams } from "./route-inputs.ts";
 import { teamPluginView } from "./views.ts";
@@ -98,7 +104,8 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
       operationId: "limitTeam",
       tag: "teams",
       summary: "Limit the events per second of a team",
-      description: "null lifts the limit. 202 when routers do not know it yet.",
+      description:
+        "At each of its plugins on its own, but for those that have a limit of their own. null lifts it. 202 when routers do not know it yet.",
       roles: [],
       params: teamParams,
       query: noQuery,
@@ -107,6 +114,25 @@ export function teamRoutes(use: { teams: TeamService; plugins: PluginService }):
       async handle({ path, body }) {
         const routing = await teams.setQuota(path.team, body.quota);
         return { status: routing === "current" ? 200 : 202, body: { team: path.team, quota: body.quota, routing } };
+      },
+    }),
+    route({
+      method: "put",
+      path: "/v1/teams/{team}/plugins/{plugin}/quota",
+      operationId: "limitTeamPlugin",
+      tag: "teams",
+      summary: "Limit the events per second of a team at one plugin",
+      description:
+        "In place of the team's own limit, lower or higher; null gives the plugin back to that one. It may be set before the plugin is enabled. 202 when routers do not know it yet.",
+      failures: ["not-found", "deregistered"],
+      roles: [],
+      params: teamPluginParams,
+      query: noQuery,
+      body: teamPluginQuotaSchema,
+      answers: { 200: pluginQuotaAnswer, 202: pluginQuotaAnswer },
+      async handle({ path: { team, plugin }, body: { quota } }) {
+        const routing = await teams.setPluginQuota(team, plugin, quota);
+        return { status: routing === "current" ? 200 : 202, body: { team, plugin, quota, routing } };
       },
     }),
   ];

@@ -17,6 +17,7 @@ const row: fc.Arbitrary<TeamPluginRecord> = fc.record({
   state: fc.constantFrom("not-required", "missing", "pending", "applied", "refused"),
   reasons: fc.constant([]),
   ready: fc.boolean(),
+  quota: fc.option(fc.constant({ eventsPerSecond: 7, burst: 9 })),
 });
 const rows = fc.uniqueArray(row, { selector: ({ pluginId }) => pluginId, maxLength: 6 });
 const quota = fc.option(fc.constant({ eventsPerSecond: 1, burst: 2 }));
@@ -33,6 +34,8 @@ describe("a team's entry", () => {
             .map(({ pluginId, ready }) => [pluginId, ready])
             .toSorted(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
         );
+        const own = new Map(given.map((one) => [one.pluginId, one.quota]));
+        for (const route of entry.plugins) expect(route.quota).toEqual(own.get(route.id) ?? teamQuota);
         const shuffled = given.toSorted(() => (random.next().value ?? 0) - 0.5);
         expect(buildTeamEntry(shuffled, teamQuota)).toEqual(entry);
       }),

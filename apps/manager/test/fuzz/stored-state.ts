@@ -139,6 +139,8 @@ const EMPTY_TEAMS =
 const FORBIDDEN: Readonly<Record<string, string>> = {
   "settings without a version, or a version without settings":
     "SELECT team_id, plugin_id FROM team_plugins WHERE (settings IS NULL) <> (settings_version = 0)",
+  "half a quota of a plugin":
+    "SELECT team_id, plugin_id FROM team_plugins WHERE (quota_burst IS NULL) <> (quota_events_per_second IS NULL)",
   "half a quota": "SELECT id FROM teams WHERE (quota_burst IS NULL) <> (quota_events_per_second IS NULL)",
   "an entry that is not its latest version":
     "SELECT e.key FROM routing_entries e LEFT JOIN routing_history h ON h.key = e.key AND h.v = e.v WHERE h.key IS NULL OR h.entry::jsonb <> e.entry::jsonb OR h.superseded_at IS NOT NULL",
@@ -151,7 +153,7 @@ const FORBIDDEN: Readonly<Record<string, string>> = {
   "a plugin without its entry":
     "SELECT id FROM plugins p WHERE NOT EXISTS (SELECT 1 FROM routing_entries e WHERE e.key = 'plugin:' || p.id AND e.entry ->> 'state' = p.status)",
   "a team's entry that is not what the team decided":
-    "SELECT t.id FROM teams t LEFT JOIN routing_entries e ON e.key = 'team:' || t.id WHERE coalesce((SELECT string_agg(concat_ws('|', plugin_id, mode, on_failure, ready::text, coalesce(filter, '-'), coalesce(t.quota_burst, 0)), E'\\n' ORDER BY plugin_id) FROM team_plugins p WHERE p.team_id = t.id AND enabled), '') <> coalesce((SELECT string_agg(concat_ws('|', x ->> 'id', x ->> 'mode', x ->> 'onFailure', x ->> 'ready', coalesce(x ->> 'filter', '-'), coalesce((x -> 'quota' ->> 'burst')::int, 0)), E'\\n' ORDER BY x ->> 'id') FROM json_array_elements(e.entry -> 'plugins') x), '')",
+    "SELECT t.id FROM teams t LEFT JOIN routing_entries e ON e.key = 'team:' || t.id WHERE coalesce((SELECT string_agg(concat_ws('|', plugin_id, mode, on_failure, ready::text, coalesce(filter, '-'), coalesce(p.quota_burst, t.quota_burst, 0)), E'\\n' ORDER BY plugin_id) FROM team_plugins p WHERE p.team_id = t.id AND enabled), '') <> coalesce((SELECT string_agg(concat_ws('|', x ->> 'id', x ->> 'mode', x ->> 'onFailure', x ->> 'ready', coalesce(x ->> 'filter', '-'), coalesce((x -> 'quota' ->> 'burst')::int, 0)), E'\\n' ORDER BY x ->> 'id') FROM json_array_elements(e.entry -> 'plugins') x), '')",
   "settings on their way of a version that is not stored":
     "SELECT o.team_id, o.plugin_id FROM initialize_outbox o LEFT JOIN team_plugins p USING (team_id, plugin_id) WHERE p.settings_version IS DISTINCT FROM o.version",
   "settings that nobody sends":

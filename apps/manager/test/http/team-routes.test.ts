@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { TEAM_PLUGINS_MAX, teamPluginViewSchema } from "@plugboard/contract";
+import { TEAM_PLUGINS_MAX, type TeamRoute, teamPluginViewSchema } from "@plugboard/contract";
 import { createGround, registration, type TestGround, type TestManager } from "../test-manager.ts";
 
 let ground: TestGround;
@@ -164,7 +164,44 @@ describe("a quota", () => {
     expect((await teamRoute("busy")).plugins.map((route: { quota: unknown }) => route.quota)).toEqual([null, null]);
   });
 
+  test("of one plugin holds there in place of the team's, whichever was set first, until it is lifted", async () => {
+    const [ofTeam, own] = [
+      { eventsPerSecond: 2, burst: 10 },
+      { eventsPerSecond: 50.5, burst: 100 },
+    ];
+    const quotas = async () =>
+      Object.fromEntries((await teamRoute("split")).plugins.map(({ id, quota }: TeamRoute) => [id, quota]));
+    const limit = (quota: object | null) => manager.call("PUT", "/v1/teams/split/plugins/plain/quota", { quota });
+    const answer = await limit(own);
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      { team: "split", plugin: "plain", quota: own, routing: "current" },
+    ]);
+    await enable("split", "plain", { enabled: true });
+    await enable("split", "inline", { enabled: true });
+    expect(await quotas()).toEqual({ plain: own, inline: null });
+    await manager.call("PUT", "/v1/teams/split/quota", { quota: ofTeam });
+    expect(await quotas()).toEqual({ plain: own, inline: ofTeam });
+    await enable("split", "plain", { enabled: true, forms: ["f1"] });
+    expect(await quotas()).toEqual({ plain: own, inline: ofTeam });
+    expect((await limit(null)).body).toMatchObject({ quota: null, routing: "current" });
+    expect(await quotas()).toEqual({ plain: ofTeam, inline: ofTeam });
+  });
+
+  test("of one plugin is told by a trial, and lifting one that was never set leaves nothing behind", async () => {
+    await enable("tried", "plain", { enabled: true });
+    await manager.call("PUT", "/v1/teams/tried/plugins/plain/quota", { quota: { eventsPerSecond: 3, burst: 4 } });
+    const event = { id: "e1", team_id: "tried", event: "onResponse", form_id: "f1", data: {} };
+    const trial = await manager.call("POST", "/v1/teams/tried/plugins/plain/try", { event });
+    expect(trial.body.quota).toEqual({ eventsPerSecond: 3, burst: 4 });
+    expect((await manager.call("PUT", "/v1/teams/nobody/plugins/plain/quota", { quota: null })).status).toBe(200);
+    expect(await ground.query("SELECT 1 FROM teams WHERE id = 'nobody'")).toEqual([]);
+    const unknown = await manager.call("PUT", "/v1/teams/tried/plugins/none/quota", { quota: null });
+    expect([unknown.status, unknown.body.code]).toEqual([404, "not-found"]);
+  });
+
   test("is the admin's to set, and must be one", async () => {
+    expect((await manager.call("PUT", "/v1/teams/red/plugins/plain/quota", { quota: null }, red)).status).toBe(403);
     expect((await manager.call("PUT", "/v1/teams/red/quota", { quota: null }, red)).status).toBe(403);
     const answer = await manager.call("PUT", "/v1/teams/red/quota", { quota: { eventsPerSecond: 0, burst: 1.5 } });
     expect([answer.status, answer.body.problems.length]).toEqual([400, 2]);

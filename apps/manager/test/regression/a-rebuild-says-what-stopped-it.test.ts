@@ -14,7 +14,7 @@ beforeEach(async () => {
   [redis, cleaner] = [connection(), connection()];
   await Promise.all([redis.connect(), cleaner.connect()]);
   namespace = uniqueName("rebuilt");
-  table = new RedisRoutingTable(redis, namespace);
+  table = new RedisRoutingTable(redis, namespace, false);
 });
 afterEach(async () => {
   redis.disconnect();

@@ -1,5 +1,6 @@
 import type { Producer } from "@platformatic/kafka";
 import type { Clock, Logger } from "@plugboard/runtime";
+import type { UnwritableTopic } from "../domain/ports.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
 
 /** Between looks at a topic whose copies are parked. */
@@ -42,6 +43,10 @@ export class AwayTopics {
 
   constructor(options: AwayTopicsOptions) {
     this.#options = options;
+  }
+
+  list(): UnwritableTopic[] {
+    return [...this.#away].map(([topic, { why, since, parked }]) => ({ topic, why, sinceMs: since, parking: parked }));
   }
 
   isParked(topic: string): boolean {

@@ -8,12 +8,14 @@ import {
   Writer,
 } from "@platformatic/kafka";
 import { type KafkaSettings, withDeadline } from "@plugboard/runtime";
+import { BATCH_HEAD_BYTES } from "../domain/batch-format.ts";
 import type { OutgoingRecord, RouterMetrics } from "../domain/ports.ts";
-import type { Part, Round } from "../domain/produce-round.ts";
+import { type Part, ROUND_BYTES_MAX, type Round } from "../domain/produce-round.ts";
 import { ClientProducer } from "./client-producer.ts";
 import { connectionOptions } from "./kafka-connection.ts";
 import { type PartAnswer, readAnswer } from "./produce-answer.ts";
 import { encodeRecordBatch } from "./record-batch.ts";
+import { ReusedMemory } from "./reused-memory.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
 
 /** Attempts of one request whose answer did not come: the broker recognises by its sequence what it has written. */
@@ -39,6 +41,11 @@ interface Carried {
   readonly record: OutgoingRecord;
 }
 
+interface Identity {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+}
+
 /** A part of a round with its batch, and the broker that leads its partition. */
 interface Batch<T extends Carried> {
   readonly part: Part<T>;
@@ -48,16 +55,18 @@ interface Batch<T extends Carried> {
 
 /**
  * Sends rounds of records, idempotently: one request per broker, one batch per partition, encoded here and carried by the
- * client's connections. One send at a time: so a partition's batches cannot overtake each other.
+ * client's connections. Sends of different topics may overlap; those of one topic may not, or its batches would overtake
+ * each other.
  */
 export class BatchProducer {
   /** For metadata, and the calls around transactions. */
   readonly client: Producer;
   readonly #transactionalId: string | undefined;
   readonly #metrics: RouterMetrics;
+  readonly #memory = new ReusedMemory(ROUND_BYTES_MAX * 2);
   /** The next sequence of each `topic/partition`, under the identity below. */
   readonly #sequences = new Map<string, number>();
-  #identity: { readonly producerId: bigint; readonly producerEpoch: number } | undefined;
+  #identity: Identity | undefined;
 
   constructor(settings: KafkaSettings, metrics: RouterMetrics, transactionalId?: string) {
     this.client = createClient(settings, transactionalId);
@@ -95,13 +104,27 @@ export class BatchProducer {
     await withDeadline(this.client.close(true), CLOSE_DEADLINE_MS, "the producer did not close").catch(() => {});
   }
 
-  async #send<T extends Carried>({ parts }: Round<T>, directory: TopicDirectory): Promise<PartAnswer[]> {
+  async #send<T extends Carried>(round: Round<T>, directory: TopicDirectory): Promise<PartAnswer[]> {
     const identity = await this.#identify();
+    const memory = this.#memory.lend(round.bytes + round.parts.length * BATCH_HEAD_BYTES);
+    try {
+      return await this.#sendEncoded(round, directory, identity, memory.take);
+    } finally {
+      memory.end();
+    }
+  }
+
+  async #sendEncoded<T extends Carried>(
+    { parts }: Round<T>,
+    directory: TopicDirectory,
+    identity: Identity,
+    allocate: (bytes: number) => Buffer,
+  ): Promise<PartAnswer[]> {
     const now = Date.now();
     const byLeader = new Map<number, Batch<T>[]>();
     for (const part of parts) {
       const leader = directory.leader(part.topic, part.partition);
-      const bytes = encodeRecordBatch(part.items, { ...identity, ...this.#sequence(part) }, now);
+      const bytes = encodeRecordBatch(part.items, { ...identity, ...this.#sequence(part) }, now, allocate);
       const ofLeader = byLeader.get(leader);
       if (ofLeader === undefined) byLeader.set(leader, [{ part, bytes, leader }]);
       else ofLeader.push({ part, bytes, leader });
@@ -117,7 +140,7 @@ export class BatchProducer {
   }
 
   /** Who this producer is to the brokers. In a transaction the client has asked; else it is asked for when needed. */
-  async #identify(): Promise<{ readonly producerId: bigint; readonly producerEpoch: number }> {
+  async #identify(): Promise<Identity> {
     if (this.#transactionalId === undefined) {
       if (this.#identity === undefined) {
         const { producerId, producerEpoch } = await this.client.initIdempotentProducer({});

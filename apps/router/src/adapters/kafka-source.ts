@@ -6,8 +6,8 @@ import { GroupMembership } from "./group-membership.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { TopicWatch } from "./topic-watch.ts";
 
-/** Bytes joined into one batch when several fetches wait: enough to fill a send, little enough to be settled soon. */
-const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Memory of one batch, with what is made of its records: little enough to be routed before any of it is old to the collector. */
+const BATCH_BYTES_MAX = 1024 * 1024;
 /** How long work in hand may be finished before partitions are let go; below the session time-out (10 s). */
 const DRAIN_MS_MAX = 5_000;
 const COMMIT_RETRY_MS = 500;

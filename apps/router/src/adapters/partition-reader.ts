@@ -1,12 +1,19 @@
-import { Consumer, FetchIsolationLevels, GenericError, ListOffsetTimestamps, ResponseError } from "@platformatic/kafka";
+import {
+  type Consumer,
+  FetchIsolationLevels,
+  GenericError,
+  ListOffsetTimestamps,
+  ResponseError,
+} from "@platformatic/kafka";
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
-import type { Assignment } from "../domain/assignment.ts";
+import type { Assignment, Fetched } from "../domain/assignment.ts";
 import type { ByteBudget } from "../domain/byte-budget.ts";
-import type { RouterMetrics, SourceRecord } from "../domain/ports.ts";
-import { type FetchResponse, readPartition } from "./fetched-records.ts";
+import type { RouterMetrics } from "../domain/ports.ts";
+import { type FetchAnswer, FetchConsumer, fetchRequest } from "./fetch-consumer.ts";
+import { type FetchedLog, readPartition } from "./fetched-records.ts";
+import { committedOffsets } from "./group-offsets.ts";
 import { connectionOptions } from "./kafka-connection.ts";
-import { stableOffsets } from "./stable-offsets.ts";
 
 /** Bytes of one fetch from one broker, and of one partition in it. A larger single record comes all the same. */
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -40,7 +47,7 @@ export interface PartitionReaderOptions {
  */
 export class PartitionReader {
   readonly #options: PartitionReaderOptions;
-  readonly #fetcher: Consumer;
+  readonly #fetcher: FetchConsumer;
   #complainedAt = Number.NEGATIVE_INFINITY;
   readonly #retry = retry(handleAll, {
     maxAttempts: Number.MAX_SAFE_INTEGER,
@@ -50,7 +57,7 @@ export class PartitionReader {
   constructor(options: PartitionReaderOptions) {
     this.#options = options;
     // Never joins the group; the client wants a group id of every consumer.
-    this.#fetcher = new Consumer({
+    this.#fetcher = new FetchConsumer({
       ...connectionOptions(options.kafka, "plugboard-router-fetch"),
       groupId: options.groupId,
       retries: 0,
@@ -80,11 +87,11 @@ export class PartitionReader {
     const partitions = [...assignment.partitions];
     if (partitions.length === 0 || assignment.readingStopped.aborted) return;
     try {
-      const committed = await stableOffsets(group, topic, partitions);
-      const without = partitions.filter((partition) => (committed.get(partition) ?? -1n) < 0n);
+      const committed = await committedOffsets(group, topic, partitions);
+      const without = partitions.filter((partition) => (committed.get(partition)?.offset ?? -1n) < 0n);
       const earliest = without.length === 0 ? [] : await this.#earliest(without);
       for (const partition of partitions) {
-        const known = committed.get(partition) ?? -1n;
+        const known = committed.get(partition)?.offset ?? -1n;
         const position = known >= 0n ? known : earliest[partition];
         if (position === undefined) throw new Error(`no first offset of ${topic}/${partition} in the answer`);
         assignment.positions.set(partition, Number(position));
@@ -92,6 +99,8 @@ export class PartitionReader {
         assignment.heard(partition, undefined, this.#options.clock.now());
       }
     } catch (error) {
+      // Its answers are kept by the wall clock, which may be set back: what was not found in them is asked for anew.
+      this.#fetcher.clearMetadata();
       logger.warn({ error, partitions }, "the committed offsets cannot be read: trying again");
       throw error;
     }
@@ -143,7 +152,10 @@ export class PartitionReader {
       if (known !== undefined && (await this.#madeAnew(assignment, known.id))) return leaders;
       for (const partition of assignment.partitions) {
         const leader = known?.partitions[partition]?.leader ?? -1;
-        if (known === undefined || !metadata.brokers.has(leader)) continue;
+        if (known === undefined || !metadata.brokers.has(leader)) {
+          this.#fetcher.clearMetadata();
+          continue;
+        }
         const entry = leaders.get(leader);
         if (entry === undefined) leaders.set(leader, { topicId: known.id, partitions: [partition] });
         else entry.partitions.push(partition);
@@ -170,16 +182,19 @@ export class PartitionReader {
     await budget.room(assignment.readingStopped);
     if (assignment.readingStopped.aborted) return;
     const asked = new Map(partitions.map((partition) => [partition, assignment.positions.get(partition) ?? 0]));
-    let response: FetchResponse;
+    let answer: FetchAnswer;
     try {
-      response = await this.#fetcher.fetch({
+      answer = (await this.#fetcher.fetch({
         node,
         minBytes: 1,
         maxBytes: FETCH_BYTES_MAX,
         maxWaitTime: FETCH_WAIT_MS,
         isolationLevel: FetchIsolationLevels.READ_COMMITTED,
-        topics: [...asked].map(([partition, offset]) => ({ topicId, partitions: [fetchRequest(partition, offset)] })),
-      });
+        topics: [...asked].map(([partition, offset]) => ({
+          topicId,
+          partitions: [fetchRequest(partition, offset, PARTITION_FETCH_BYTES_MAX)],
+        })),
+      })) as unknown as FetchAnswer;
     } catch (error) {
       if (assignment.readingStopped.aborted) return;
       logger.info({ error, node, partitions }, "fetching failed: trying again");
@@ -189,36 +204,37 @@ export class PartitionReader {
       await this.#pause(FETCH_RETRY_MS, assignment.readingStopped);
       return;
     }
-    await this.#take(assignment, asked, response);
+    await this.#take(assignment, asked, answer);
   }
 
-  async #take(assignment: Assignment, asked: ReadonlyMap<number, number>, response: FetchResponse): Promise<void> {
-    let records: SourceRecord[] = [];
-    let bytes = 0;
-    const ends = new Map<number, number>();
+  async #take(assignment: Assignment, asked: ReadonlyMap<number, number>, answer: FetchAnswer): Promise<void> {
+    let brought = false;
     const outOfRange: number[] = [];
     if (assignment.readingStopped.aborted) return;
-    for (const fetched of response.responses.flatMap((topic) => topic.partitions)) {
+    for (const fetched of answer.responses.flatMap((topic) => topic.partitions)) {
       const partition = fetched.partitionIndex;
       const from = asked.get(partition);
       // Another leader may have answered for it meanwhile, or the session carries a partition nobody asked for.
       if (from === undefined || assignment.positions.get(partition) !== from) continue;
       if (fetched.errorCode === OFFSET_OUT_OF_RANGE) outOfRange.push(partition);
       if (fetched.errorCode !== 0) continue;
-      const read = readPartition(fetched, from);
+      const { batches, next } = readPartition(fetched, from);
+      const [first] = batches;
       assignment.logEnds.set(partition, Number(fetched.lastStableOffset));
-      assignment.heard(partition, read.records[0], this.#options.clock.now());
-      if (read.next === from) continue;
-      assignment.positions.set(partition, read.next);
-      ends.set(partition, read.next);
-      records = records.length === 0 ? read.records : records.concat(read.records);
-      bytes += read.bytes;
+      assignment.heard(
+        partition,
+        first && { offset: Math.max(from, first.firstOffset), timestampMs: first.timestampMs },
+        this.#options.clock.now(),
+      );
+      if (next === from) continue;
+      assignment.positions.set(partition, next);
+      for (const stretch of stretchesOf(partition, from, { batches, next })) {
+        assignment.add(stretch);
+        this.#options.budget.take(stretch.bytes);
+      }
+      brought = true;
     }
-    if (ends.size > 0) {
-      assignment.add({ records, ends, bytes });
-      this.#options.budget.take(bytes);
-      this.#options.onFetched();
-    }
+    if (brought) this.#options.onFetched();
     if (outOfRange.length > 0) await this.#seekToEarliest(assignment, outOfRange);
   }
 
@@ -256,19 +272,20 @@ export class PartitionReader {
   }
 }
 
-function fetchRequest(partition: number, offset: number) {
-  return {
+/** What was fetched of a partition, batch by batch; what is left out at its end belongs to the last one. */
+function stretchesOf(partition: number, from: number, { batches, next }: FetchedLog): Fetched[] {
+  if (batches.length === 0) return [{ partition, end: next, bytes: 0, read: () => {} }];
+  return batches.map((batch, index) => ({
     partition,
-    fetchOffset: BigInt(offset),
-    partitionMaxBytes: PARTITION_FETCH_BYTES_MAX,
-    currentLeaderEpoch: -1,
-    lastFetchedEpoch: -1,
-  };
+    end: index === batches.length - 1 ? next : batch.lastOffset + 1,
+    bytes: batch.bytes,
+    read: (into) => batch.read(partition, from, into),
+  }));
 }
 
 /** The answer inside an error: one partition's error must not keep the others' records back. */
-function answerOf(error: unknown): FetchResponse | null {
-  if (error instanceof ResponseError) return (error.response as FetchResponse | undefined) ?? null;
+function answerOf(error: unknown): FetchAnswer | null {
+  if (error instanceof ResponseError) return (error.response as FetchAnswer | undefined) ?? null;
   if (error instanceof AggregateError)
     for (const inner of error.errors) if (inner instanceof GenericError) return answerOf(inner);
   return null;

@@ -1,10 +1,12 @@
 import type { Refused } from "@plugboard/contract";
 import { END_TO_END_BUCKETS_SECONDS, LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { NO_PARKED_TARGET } from "../domain/parked-record.ts";
 import type { RouterMetrics } from "../domain/ports.ts";
+import { TallyHistogram } from "./tally-histogram.ts";
 
-/** Every reason for which a record is no event. */
-const MALFORMED: Readonly<Record<Refused["reason"], true>> = {
+/** Every reason for which a record is no event, or no parked copy. */
+const MALFORMED: Readonly<Record<Refused["reason"] | typeof NO_PARKED_TARGET, true>> = {
   empty: true,
   "not-json": true,
   "not-an-object": true,
@@ -12,6 +14,7 @@ const MALFORMED: Readonly<Record<Refused["reason"], true>> = {
   "no-event": true,
   invalid: true,
   "too-large": true,
+  [NO_PARKED_TARGET]: true,
 };
 
 /**
@@ -43,7 +46,7 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   );
   const malformed = counter(
     "router_malformed_total",
-    "Records that are no events and went to the dead-letter topic, by reason.",
+    "Records that are no events and went to the dead-letter topic, by reason; no-parked-target is a record of the parking topic.",
     ["reason"],
   );
   const filterErrors = counter(
@@ -53,7 +56,17 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
   );
   const parked = counter(
     "router_parked_total",
-    "Copies put into the parking topic because their own could not be written. They wait there until written back.",
+    "Copies put into the parking topic because their own could not be written. They go back by themselves when it can be.",
+    ["topic"],
+  );
+  const parkedReturned = counter(
+    "router_parked_returned_total",
+    "Parked copies written to their own topic. At-least-once, some may be counted twice.",
+    ["topic"],
+  );
+  const parkedExpired = counter(
+    "router_parked_expired_total",
+    "Times that copies were deleted from the parking topic before their own topic took them. Any is data loss.",
     ["topic"],
   );
   const rewinds = counter(
@@ -106,13 +119,13 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     buckets: [1e3, 1e4, 1e5, 1e6, 4e6, 16e6],
     registers,
   });
-  const eventSeconds = new Histogram({
+  const eventSeconds = new TallyHistogram({
     name: "router_event_to_routed_seconds",
     help: "From the event's own time to its acknowledged copies.",
     buckets: END_TO_END_BUCKETS_SECONDS,
     registers,
   });
-  const recordSeconds = new Histogram({
+  const recordSeconds = new TallyHistogram({
     name: "router_record_to_routed_seconds",
     help: "From the record's time stamp in Kafka to its acknowledged copies: the router's own delay.",
     buckets: END_TO_END_BUCKETS_SECONDS,
@@ -125,6 +138,8 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
       if (topics.has(topic)) return;
       topics.add(topic);
       parked.inc({ topic }, 0);
+      parkedReturned.inc({ topic }, 0);
+      parkedExpired.inc({ topic }, 0);
       overQuota.inc({ plugin }, 0);
     },
     overQuota: (plugin, count) => overQuota.inc({ plugin }, count),
@@ -132,6 +147,8 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     malformed: (reason) => malformed.inc({ reason }),
     filterError: (plugin) => filterErrors.inc({ plugin }),
     parked: (topic, count) => parked.inc({ topic }, count),
+    parkedReturned: (topic, count) => parkedReturned.inc({ topic }, count),
+    parkedExpired: (topic) => parkedExpired.inc({ topic }),
     batchRouted: (records, bytes) => {
       batchRecords.observe(records);
       batchBytes.observe(bytes);
@@ -145,9 +162,11 @@ export function createRouterMetrics(registry: Registry): RouterMetrics {
     inFlightBytes: (bytes) => inFlight.set(bytes),
     rewound: () => rewinds.inc(),
     offsetsLost: () => offsetsLost.inc(),
-    routedAfter: (event, record) => {
-      if (event !== null) eventSeconds.observe(Math.max(0, event));
-      recordSeconds.observe(Math.max(0, record));
+    routed: ({ count, eventMs, recordMs }, nowMs) => {
+      for (let index = 0; index < count; index += 1) {
+        eventSeconds.tally(Math.max(0, (nowMs - (eventMs[index] as number)) / 1_000));
+        recordSeconds.tally(Math.max(0, (nowMs - (recordMs[index] as number)) / 1_000));
+      }
     },
   };
 }

@@ -9,12 +9,14 @@ const DEAD_LETTERS_KEPT_MS = 30 * DAY_MS;
 const PARKED_KEPT_MS = 30 * DAY_MS;
 /** Parked copies keep their key's order, and may be many. */
 const PARKED_PARTITIONS = 6;
+/** As many as there are brokers, but no more than this. */
+const REPLICAS_MAX = 3;
 
 class CreationFailed extends Error {}
 
 /**
  * Waits until the topic of events exists (its owner, the core, creates it), and creates the router's own topics where
- * they are missing. Replication is the brokers' default.
+ * they are missing, so replicated that no acknowledged record is lost with one broker.
  * @throws the signal's reason when aborted.
  */
 export async function prepareTopics(
@@ -65,10 +67,14 @@ async function prepareOnce(
 
 async function create(admin: Admin, topic: string, partitions: number, keptMs: number, logger: Logger): Promise<void> {
   try {
+    const { brokers } = await admin.metadata({ topics: [] });
+    const replicas = Math.min(REPLICAS_MAX, brokers.size);
     await admin.createTopics({
       topics: [topic],
       partitions,
+      replicas,
       configs: [
+        ...(replicas > 1 ? [{ name: "min.insync.replicas", value: "2" }] : []),
         { name: "retention.ms", value: String(keptMs) },
         { name: "max.message.bytes", value: String(RECORD_BYTES_MAX + DERIVED_HEADROOM_BYTES) },
       ],

@@ -1,4 +1,5 @@
 import type { Clock, Logger } from "@plugboard/runtime";
+import type { UnwritableTopic } from "../domain/ports.ts";
 import { nextRound } from "../domain/produce-round.ts";
 import type { BatchProducer } from "./batch-producer.ts";
 import { partitionOf } from "./partition-of.ts";
@@ -47,6 +48,7 @@ export class SuspectLane {
   #mode: "trying" | "parking" = "trying";
   #why: string;
   #since: number;
+  readonly #openedAt: number;
   /** Set once a batch was too large for the topic: its records are tried one by one. */
   #oneByOne = false;
   /** The topic cannot be written at all: it has no partitions, or no leaders. */
@@ -66,6 +68,12 @@ export class SuspectLane {
     this.#options = options;
     this.#why = options.why;
     this.#since = options.clock.monotonic();
+    this.#openedAt = this.#since;
+  }
+
+  get state(): UnwritableTopic {
+    const { topic } = this.#options;
+    return { topic, why: this.#why, sinceMs: this.#openedAt, parking: this.#mode === "parking" };
   }
 
   push(entry: Entry): void {

@@ -1,8 +1,16 @@
 import type { ClusterMetadata, Consumer, Message, MessageRecord, Producer } from "@platformatic/kafka";
 import { type Clock, type KafkaSettings, type Logger, withDeadline } from "@plugboard/runtime";
 import { parkedCopy } from "../domain/outgoing.ts";
-import { type OutgoingRecord, type RouterMetrics, type Sink, SinkBroken, type SourceBatch } from "../domain/ports.ts";
+import {
+  type OutgoingRecord,
+  type RouterMetrics,
+  type Sink,
+  SinkBroken,
+  type SourceBatch,
+  type UnwritableTopic,
+} from "../domain/ports.ts";
 import { nextRound, type Part } from "../domain/produce-round.ts";
+import { WaitingRoom } from "../domain/waiting-room.ts";
 import { AwayTopics } from "./away-topics.ts";
 import { BatchProducer } from "./batch-producer.ts";
 import { whyNotReached } from "./kafka-connection.ts";
@@ -13,8 +21,8 @@ import { TransactionalIds } from "./transactional-ids.ts";
 import { WriteJob } from "./write-job.ts";
 
 /** Records and bytes joined into one transaction: its cost is paid once, and it must end well before its time-out. */
-const TRANSACTION_RECORDS_MAX = 6_000;
-const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024;
+const TRANSACTION_RECORDS_MAX = 12_000;
+const TRANSACTION_BYTES_MAX = 12 * 1024 * 1024;
 /** Then it is given up: below the brokers' own time-out (10 s), so that it is this side that decides. */
 const TRANSACTION_DEADLINE_MS = 6_000;
 const LOOK_RETRY_MS = 250;
@@ -77,6 +85,7 @@ export class TransactionalSink implements Sink {
   readonly #refused = new Set<string>();
   #producer: BatchProducer;
   #waiting: Work[] = [];
+  readonly #room = new WaitingRoom(TRANSACTION_RECORDS_MAX);
   #working: Promise<void> | undefined;
 
   constructor(options: TransactionalSinkOptions) {
@@ -97,15 +106,25 @@ export class TransactionalSink implements Sink {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#room.close();
     for (const { job } of this.#waiting.splice(0)) job.fail(new SinkBroken("the router stops"));
     await this.#working;
     await this.#producer.discard();
+  }
+
+  room(): Promise<void> {
+    return this.#room.room();
+  }
+
+  unwritable(): UnwritableTopic[] {
+    return this.#away.list();
   }
 
   async write(records: readonly OutgoingRecord[], batch: SourceBatch): Promise<void> {
     const job = new WriteJob(1, batch.revoked);
     const bytes = records.reduce((sum, record) => sum + record.bytes, 0);
     this.#waiting.push({ records, bytes, batch, job });
+    this.#countWaiting();
     this.#work();
     await job.done;
   }
@@ -147,7 +166,12 @@ export class TransactionalSink implements Sink {
       bytes += work.bytes;
     }
     this.#waiting.splice(0, works.length);
+    this.#countWaiting();
     return works;
+  }
+
+  #countWaiting(): void {
+    this.#room.set(this.#waiting.reduce((sum, { records }) => sum + records.length, 0));
   }
 
   async #runOne(works: readonly Work[], records: readonly OutgoingRecord[]): Promise<void> {
@@ -155,8 +179,11 @@ export class TransactionalSink implements Sink {
     const transaction = await this.#producer.client.beginTransaction();
     let queue = records.map((record) => ({ record }));
     while (queue.length > 0) {
-      const round = nextRound(queue, ({ record }) =>
-        partitionOf(record, this.#directory.partitions(record.topic) ?? this.#partitionsOrThrow(record.topic)),
+      const round = nextRound(
+        queue,
+        ({ record }) =>
+          partitionOf(record, this.#directory.partitions(record.topic) ?? this.#partitionsOrThrow(record.topic)),
+        TRANSACTION_RECORDS_MAX,
       );
       await transaction.addPartitions(this.#partitionCounts(round.parts), round.parts.map(asMessage));
       this.#acknowledgedOrThrow(round.parts, await this.#producer.send(round, this.#directory));
@@ -285,5 +312,6 @@ export class TransactionalSink implements Sink {
     );
     const error = new SinkBroken(`a transaction failed: ${(cause as Error).message}`, { cause });
     for (const { job } of [...works, ...this.#waiting.splice(0)]) job.fail(error);
+    this.#countWaiting();
   }
 }

@@ -1,11 +1,15 @@
 import { OffsetTracker } from "./offset-tracker.ts";
 import type { Membership, SourceBatch, SourceRecord } from "./ports.ts";
 
-/** What one fetch brought, over all its partitions. */
+/** A stretch of one partition that was fetched: its records are read when a batch is made of it, not while it waits. */
 export interface Fetched {
-  readonly records: readonly SourceRecord[];
-  readonly ends: ReadonlyMap<number, number>;
+  readonly partition: number;
+  /** The offset behind it. */
+  readonly end: number;
+  /** Memory that it holds. */
   readonly bytes: number;
+  /** Adds its records to those of the batch. */
+  readonly read: (into: SourceRecord[]) => void;
 }
 
 /** How far behind a partition is. */
@@ -113,15 +117,19 @@ export class Assignment {
    * @param topicPartitions all of the topic's, as far as known.
    */
   takeBatch(bytesMax: number, topicPartitions: number | null = null): SourceBatch | null {
-    const first = this.#fetched.shift();
-    if (first === undefined) return null;
-    let { records, bytes } = first;
-    const ends = new Map(first.ends);
-    for (let next = this.#fetched[0]; next !== undefined && bytes + next.bytes <= bytesMax; next = this.#fetched[0]) {
-      this.#fetched.shift();
-      records = records.concat(next.records);
+    let taken = 0;
+    let bytes = 0;
+    for (; taken < this.#fetched.length; taken += 1) {
+      const next = this.#fetched[taken] as Fetched;
+      if (taken > 0 && bytes + next.bytes > bytesMax) break;
       bytes += next.bytes;
-      for (const [partition, end] of next.ends) ends.set(partition, end);
+    }
+    if (taken === 0) return null;
+    const records: SourceRecord[] = [];
+    const ends = new Map<number, number>();
+    for (const { partition, end, read } of this.#fetched.splice(0, taken)) {
+      read(records);
+      ends.set(partition, end);
     }
     for (const [partition, end] of ends) this.tracker.begin(partition, end);
     const share = this.#shareOf(topicPartitions);

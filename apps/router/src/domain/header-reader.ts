@@ -1,5 +1,5 @@
 import type { HeaderReader } from "@plugboard/contract";
-import type { RecordHeader } from "./header-block.ts";
+import type { RecordHeader } from "./header-text.ts";
 
 /**
  * Reads a record's headers as text; of a repeated header the last one counts (as in Java's `lastHeader`). Compares names

@@ -3,22 +3,15 @@ import {
   DELIVERY_HEADER,
   type DeliveryRecord,
   deliveryId,
+  EVENT_DIGEST_LENGTH,
   type EventAttributes,
+  eventDigest,
   HEADERS_MAX,
   type Refused,
 } from "@plugboard/contract";
-import {
-  blockOfTexts,
-  type HeaderBlock,
-  type HeaderText,
-  headerBlock,
-  headerNameText,
-  headerText,
-  joined,
-  NO_HEADERS,
-  valueText,
-} from "./header-block.ts";
+import { type HeaderBytes, headerBytes, headerNameText, headerText, lengthText, valueText } from "./header-text.ts";
 import type { OutgoingRecord, SourceRecord } from "./ports.ts";
+import { RecordContent } from "./record-content.ts";
 
 /** Kafka's own overhead of a record beside key, value and headers: lengths, offset and time deltas, at most. */
 const RECORD_OVERHEAD_BYTES = 40;
@@ -27,40 +20,52 @@ const DETAIL_BYTES_MAX = 4 * 1024;
 /** A dead letter above this is refused by its topic (input limit + 64 KiB, less the batch's own head): origin only. */
 const DEAD_LETTER_BYTES_MAX = 1024 * 1024 + 63 * 1024;
 
-/** Stands before the parked copy's own topic. */
-const PARKED_TARGET_HEADER = "pb-parked-target";
-const ID_NAME = headerNameText(DELIVERY_HEADER.id);
-const PLUGIN_NAME = headerNameText(DELIVERY_HEADER.plugin);
-const ROUTE_VERSION_NAME = headerNameText(DELIVERY_HEADER.routeVersion);
+/** Names the parked copy's own topic. */
+export const PARKED_TARGET_HEADER = "pb-parked-target";
+const ROUTED_AT_NAME = headerNameText(DELIVERY_HEADER.routedAt);
+const ORIGIN_NAME = headerNameText(DELIVERY_HEADER.origin);
 /** Headers a copy gets. */
 const COPY_HEADERS = 7;
 
-/** What all copies of one record share, made once. */
-export interface CopyContext {
+/**
+ * The added headers that are the same for every copy of a team's events of one type for one plugin. The last one, the
+ * identity, ends with the event's digest, which is not among them.
+ * @param routeVersion of the table's entries: `<team>.<plugin>`.
+ */
+export function routeHeaders(team: string, event: string, plugin: string, routeVersion: string): HeaderBytes {
+  return headerBytes(
+    headerText(DELIVERY_HEADER.plugin, plugin) +
+      headerText(DELIVERY_HEADER.routeVersion, routeVersion) +
+      headerText(DELIVERY_HEADER.team, team) +
+      headerText(DELIVERY_HEADER.event, event) +
+      headerNameText(DELIVERY_HEADER.id) +
+      lengthText(plugin.length + 1 + EVENT_DIGEST_LENGTH) +
+      plugin +
+      ".",
+  );
+}
+
+/** A record and what is known of it while it is routed. */
+export interface ReadRecord {
   readonly record: SourceRecord;
   readonly event: EventAttributes;
   /** `<topic>/<partition>/<offset>` */
   readonly origin: string;
   /** ISO 8601. */
   readonly routedAt: string;
-  /** The record's own headers. */
-  readonly own: HeaderBlock;
-  /** The delivery headers that are the same for every plugin. */
-  readonly shared: HeaderText;
 }
 
-export function copyContext(
-  record: SourceRecord,
-  event: EventAttributes,
-  origin: string,
-  routedAt: string,
-): CopyContext {
-  const shared =
-    headerText(DELIVERY_HEADER.team, event.teamId) +
-    headerText(DELIVERY_HEADER.event, event.type) +
-    headerText(DELIVERY_HEADER.routedAt, routedAt) +
-    headerText(DELIVERY_HEADER.origin, origin);
-  return { record, event, origin, routedAt, own: headerBlock(record.headers), shared };
+/** What all copies of one record share, made once. */
+export interface CopyContext {
+  readonly record: SourceRecord;
+  /** The event's digest, and the headers with time and origin. */
+  readonly headers: HeaderBytes;
+}
+
+export function copyContext({ record, event, origin, routedAt }: ReadRecord): CopyContext {
+  const digest = eventDigest(event.teamId, event.source, event.id);
+  const headers = headerBytes(digest + ROUTED_AT_NAME + valueText(routedAt) + ORIGIN_NAME + valueText(origin));
+  return { record, headers };
 }
 
 export function originOf(topic: string, record: SourceRecord): string {
@@ -68,22 +73,14 @@ export function originOf(topic: string, record: SourceRecord): string {
 }
 
 /** One plugin's copy: key, value and headers as read, the delivery's headers behind them. */
-export function deliveryCopy(
-  context: CopyContext,
-  plugin: string,
-  routeVersion: string,
-  topic: string,
-): OutgoingRecord {
-  const { record, event, own, shared } = context;
-  const id = deliveryId(event.teamId, plugin, event.source, event.id);
-  const added =
-    ID_NAME + valueText(id) + PLUGIN_NAME + valueText(plugin) + ROUTE_VERSION_NAME + valueText(routeVersion) + shared;
-  return outgoing(topic, record.key, record.value, own, blockOfTexts(COPY_HEADERS, added), record.partition);
+export function deliveryCopy({ record, headers }: CopyContext, route: HeaderBytes, topic: string): OutgoingRecord {
+  const { content, partition } = record;
+  return outgoing(topic, content, [route, headers], COPY_HEADERS, partition);
 }
 
 /** The exception for "why did this not arrive?": a filter that could not be evaluated. Keyed by response id. */
 export function filterErrorRecord(
-  context: Omit<CopyContext, "own" | "shared">,
+  context: ReadRecord,
   plugin: string,
   routeVersion: string,
   detail: string,
@@ -111,7 +108,8 @@ export function filterErrorRecord(
     retryAt: null,
   };
   const key = Buffer.from(event.responseId ?? event.id);
-  return outgoing(topic, key, Buffer.from(JSON.stringify(outcome)), NO_HEADERS, NO_HEADERS, context.record.partition);
+  const content = RecordContent.of({ key, value: Buffer.from(JSON.stringify(outcome)) });
+  return outgoing(topic, content, [], 0, context.record.partition);
 }
 
 /**
@@ -120,42 +118,45 @@ export function filterErrorRecord(
  */
 export function deadLetter(
   record: SourceRecord,
-  refused: Refused,
+  refused: { readonly reason: string; readonly problems: Refused["problems"] },
   origin: string,
   at: string,
   topic: string,
 ): OutgoingRecord {
   const detail = clip(refused.problems.join("\n"), DETAIL_BYTES_MAX);
-  const letter = (key: Buffer | null, value: Buffer | null, own: HeaderBlock) => {
-    const added =
-      headerText(DEAD_LETTER_HEADER.reason, refused.reason) +
-      headerText(DEAD_LETTER_HEADER.detail, detail) +
-      headerText(DEAD_LETTER_HEADER.origin, origin) +
-      headerText(DEAD_LETTER_HEADER.at, at);
-    return outgoing(topic, key, value, own, blockOfTexts(4, added), record.partition);
-  };
-  const own = record.headers.length <= HEADERS_MAX ? headerBlock(record.headers) : NO_HEADERS;
-  const whole = letter(record.key, record.value, own);
-  return whole.bytes <= DEAD_LETTER_BYTES_MAX ? whole : letter(null, null, NO_HEADERS);
+  const added =
+    headerText(DEAD_LETTER_HEADER.reason, refused.reason) +
+    headerText(DEAD_LETTER_HEADER.detail, detail) +
+    headerText(DEAD_LETTER_HEADER.origin, origin) +
+    headerText(DEAD_LETTER_HEADER.at, at);
+  const pieces = [headerBytes(added)];
+  const letter = (content: RecordContent) => outgoing(topic, content, pieces, 4, record.partition);
+  const { content } = record;
+  const whole = letter(
+    content.headerCount <= HEADERS_MAX ? content : RecordContent.of({ key: content.key, value: content.value }),
+  );
+  return whole.bytes <= DEAD_LETTER_BYTES_MAX ? whole : letter(NOTHING);
 }
+const NOTHING = RecordContent.of({ key: null, value: null });
 
 /** The same copy on its way to the parking topic, naming where it belongs. */
 export function parkedCopy(copy: OutgoingRecord, topic: string): OutgoingRecord {
-  const added = joined(copy.added, blockOfTexts(1, headerText(PARKED_TARGET_HEADER, copy.topic)));
-  return outgoing(topic, copy.key, copy.value, copy.own, added, copy.originPartition);
+  const target = headerBytes(headerText(PARKED_TARGET_HEADER, copy.topic));
+  const { content, added, addedCount, originPartition } = copy;
+  return outgoing(topic, content, [...added, target], addedCount + 1, originPartition);
 }
 
-function outgoing(
+export function outgoing(
   topic: string,
-  key: Buffer | null,
-  value: Buffer | null,
-  own: HeaderBlock,
-  added: HeaderBlock,
+  content: RecordContent,
+  added: readonly HeaderBytes[],
+  addedCount: number,
   originPartition: number,
 ): OutgoingRecord {
-  const bytes =
-    RECORD_OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0) + own.bytes.length + added.bytes.length;
-  return { topic, key, value, own, added, originPartition, bytes };
+  let addedBytes = 0;
+  for (const piece of added) addedBytes += piece.length;
+  const bytes = RECORD_OVERHEAD_BYTES + content.end - content.start + addedBytes;
+  return { topic, content, added, addedBytes, addedCount, originPartition, bytes };
 }
 
 /** At most `bytesMax` bytes of UTF-8, cut between characters. */

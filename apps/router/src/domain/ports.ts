@@ -1,22 +1,30 @@
 import type { Lane } from "@plugboard/contract";
 import type { ResolvedTeam } from "@plugboard/routing-table";
-import type { HeaderBlock, RecordHeader } from "./header-block.ts";
+import type { HeaderBytes } from "./header-text.ts";
+import type { RecordContent } from "./record-content.ts";
 
-/** A record as it was read from `responses`. Its buffers are passed on by reference and never changed. */
+/** A record as it was read from `responses`. */
 export interface SourceRecord {
   readonly partition: number;
   readonly offset: number;
   /** The broker's or producer's time stamp, milliseconds since 1970. */
   readonly timestampMs: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: readonly RecordHeader[];
+  readonly content: RecordContent;
 }
 
 /** As what this process was a member of the group when it read: work of an older membership is fenced off. */
 export interface Membership {
   readonly memberId: string;
   readonly generationId: number;
+}
+
+/** When events of a batch came about, one beside the other: milliseconds since 1970. */
+export interface EventTimes {
+  readonly count: number;
+  /** By the event's own account; NaN where it gives none. */
+  readonly eventMs: Float64Array;
+  /** The record's time stamp in Kafka. */
+  readonly recordMs: Float64Array;
 }
 
 /** Records read together, in order per partition, and the means to settle them. */
@@ -54,16 +62,27 @@ export interface Source {
 /** A record to write. */
 export interface OutgoingRecord {
   readonly topic: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  /** The record's own headers, as read. */
-  readonly own: HeaderBlock;
-  /** What the router adds behind them. */
-  readonly added: HeaderBlock;
+  /** Key, value and the record's own headers. */
+  readonly content: RecordContent;
+  /** The headers that the router adds behind them, in pieces: joining them would cost more than writing each. */
+  readonly added: readonly HeaderBytes[];
+  /** Of all pieces, and the headers in them. */
+  readonly addedBytes: number;
+  readonly addedCount: number;
   /** Keeps records without a key in a stable order: their target partition is this modulo the partition count. */
   readonly originPartition: number;
   /** Key, value, headers and overhead. */
   readonly bytes: number;
+}
+
+/** A topic that refused copies, or is not there. */
+export interface UnwritableTopic {
+  readonly topic: string;
+  readonly why: string;
+  /** Monotonic milliseconds. */
+  readonly sinceMs: number;
+  /** Its copies are parked; until then they wait, and others with them. */
+  readonly parking: boolean;
 }
 
 /** Writes what batches lead to. */
@@ -75,6 +94,13 @@ export interface Sink {
    * @throws SinkBroken when the outcome is unknown: read again from the committed offsets.
    */
   write(records: readonly OutgoingRecord[], batch: SourceBatch): Promise<void>;
+  /**
+   * Resolves when more records are wanted, or the sink stops. What was fetched waits as bytes; what was routed and waits is
+   * many small objects, which the collector has to move (docs/performance.md).
+   */
+  room(): Promise<void>;
+  /** Topics that cannot be written now. */
+  unwritable(): readonly UnwritableTopic[];
   /** Once the brokers are there, before anything is read: ends what an earlier process of this instance left open. */
   prepare(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
@@ -102,8 +128,10 @@ export interface RouterMetrics {
   malformed(reason: string): void;
   filterError(plugin: string): void;
   parked(topic: string, count: number): void;
-  /** From the event's own time, and from the broker's time stamp, to its acknowledged copies; seconds. */
-  routedAfter(eventSeconds: number | null, recordSeconds: number): void;
+  parkedReturned(topic: string, count: number): void;
+  parkedExpired(topic: string): void;
+  /** The copies of these events were acknowledged. @param nowMs milliseconds since 1970, as the times are. */
+  routed(times: EventTimes, nowMs: number): void;
   batchRouted(records: number, bytes: number): void;
   produced(seconds: number, records: number, bytes: number): void;
   produceFailed(): void;

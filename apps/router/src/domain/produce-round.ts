@@ -3,9 +3,9 @@ import type { OutgoingRecord } from "./ports.ts";
 /** Below Kafka's default of 1 MiB per batch of a partition: a batch above `max.message.bytes` is refused whole. */
 const PARTITION_BATCH_BYTES_MAX = 900 * 1024;
 /** Bytes of one send, over all topics: far below the broker's `socket.request.max.bytes` (100 MiB). */
-const ROUND_BYTES_MAX = 16 * 1024 * 1024;
+export const ROUND_BYTES_MAX = 16 * 1024 * 1024;
 /** Records of one send: bounds the time in which the event loop builds one request. */
-const ROUND_RECORDS_MAX = 10_000;
+export const ROUND_RECORDS_MAX = 5_000;
 
 /** What one send carries for one partition, in order: one batch. */
 export interface Part<T extends { readonly record: OutgoingRecord }> {
@@ -31,10 +31,12 @@ export interface Round<T extends { readonly record: OutgoingRecord }> {
  * the bound is sent in a batch of its own; its topic's limit decides.
  *
  * @param place the record's partition; "elsewhere" when `place` took care of the record, "stop" to end the round before it.
+ * @param recordsMax records of the send.
  */
 export function nextRound<T extends { readonly record: OutgoingRecord }>(
   queue: readonly T[],
   place: (item: T) => number | "elsewhere" | "stop",
+  recordsMax = ROUND_RECORDS_MAX,
 ): Round<T> {
   const parts: Part<T>[] = [];
   const byTopic = new Map<string, (Part<T> | undefined)[]>();
@@ -53,7 +55,7 @@ export function nextRound<T extends { readonly record: OutgoingRecord }>(
       }
       let part = ofTopic[partition];
       const full =
-        records >= ROUND_RECORDS_MAX ||
+        records >= recordsMax ||
         (records > 0 && bytes + record.bytes > ROUND_BYTES_MAX) ||
         (part !== undefined && part.bytes + record.bytes > PARTITION_BATCH_BYTES_MAX);
       if (full) break;

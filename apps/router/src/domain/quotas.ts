@@ -16,6 +16,14 @@ interface Bucket {
   burst: number;
 }
 
+/** A team that has used up what this process may let through to a plugin. */
+export interface UsedUp {
+  readonly team: string;
+  readonly plugin: string;
+  /** This process's part of the quota. */
+  readonly eventsPerSecond: number;
+}
+
 /** Says whether a copy is within its quota, and counts it if it is. */
 export interface Admission {
   admits(team: string, plugin: string, quota: Quota): boolean;
@@ -57,6 +65,26 @@ export class Quotas implements Admission {
     if (bucket.tokens < 1) return false;
     bucket.tokens -= 1;
     return true;
+  }
+
+  /** Routes whose bucket is kept. */
+  get kept(): number {
+    return this.#buckets.size;
+  }
+
+  /**
+   * Who has nothing left now, the last to ask first.
+   * @param nowMs monotonic.
+   */
+  usedUp(nowMs: number, countMax: number): UsedUp[] {
+    const found: UsedUp[] = [];
+    for (const [key, { tokens, atMs, perMs }] of this.#buckets.entries()) {
+      if (tokens + (nowMs - atMs) * perMs >= 1) continue;
+      const [team = "", plugin = ""] = key.split("/");
+      found.push({ team, plugin, eventsPerSecond: perMs * 1_000 });
+      if (found.length === countMax) break;
+    }
+    return found;
   }
 
   #current(key: string, { eventsPerSecond, burst }: Quota): Bucket {

@@ -23,7 +23,6 @@ type RouteOutcome =
   | {
       readonly kind: "copy";
       readonly plugin: string;
-      readonly routeVersion: string;
       readonly lane: Lane;
       /** Its lane is `bulk` for no other reason. */
       readonly overQuota: boolean;
@@ -32,13 +31,12 @@ type RouteOutcome =
   | {
       readonly kind: "filter-error";
       readonly plugin: string;
-      readonly routeVersion: string;
       readonly detail: string;
     };
 
 export type EventRouting =
   | { readonly kind: "nobody"; readonly reason: NobodyReason }
-  | { readonly kind: "team"; readonly outcomes: readonly RouteOutcome[] };
+  | { readonly kind: "team"; readonly resolved: ResolvedTeam; readonly outcomes: readonly RouteOutcome[] };
 
 const UNKNOWN_TEAM: EventRouting = { kind: "nobody", reason: "unknown-team" };
 const NONE_ENABLED: EventRouting = { kind: "nobody", reason: "disabled" };
@@ -63,13 +61,17 @@ export function routeEvent(
     const decision = decideRoute({ route, plugin, event, data, path: "async" });
     if (decision.kind === "unmatched" && decision.reason !== "filter-error")
       return { kind: "unmatched", plugin: route.id, reason: decision.reason };
-    const routeVersion = `${team.v}.${plugin?.v ?? 0}`;
     return decision.kind === "routed"
       ? // Nothing is routed to a plugin that is not known.
-        copyOf(event, route, plugin as PluginEntry, routeVersion, quotas)
-      : { kind: "filter-error", plugin: route.id, routeVersion, detail: decision.detail ?? "" };
+        copyOf(event, route, plugin as PluginEntry, quotas)
+      : { kind: "filter-error", plugin: route.id, detail: decision.detail ?? "" };
   });
-  return { kind: "team", outcomes };
+  return { kind: "team", resolved, outcomes };
+}
+
+/** Versions of the entries that decide for a plugin: `<team>.<plugin>`. */
+export function routeVersionOf({ team, plugins }: ResolvedTeam, plugin: string): string {
+  return `${team.v}.${plugins.get(plugin)?.v ?? 0}`;
 }
 
 /** Over quota wins over urgent; history uses nothing of the quota up, for it is in the bulk lane anyway. */
@@ -77,10 +79,9 @@ function copyOf(
   event: EventAttributes,
   { id, quota }: TeamRoute,
   plugin: PluginEntry,
-  routeVersion: string,
   quotas: Admission,
 ): RouteOutcome {
   const lane = chooseLane(event, plugin);
   const overQuota = quota !== null && lane !== "bulk" && !quotas.admits(event.teamId, id, quota);
-  return { kind: "copy", plugin: id, routeVersion, lane: overQuota ? "bulk" : lane, overQuota };
+  return { kind: "copy", plugin: id, lane: overQuota ? "bulk" : lane, overQuota };
 }

@@ -7,7 +7,7 @@ import { settle, type Told } from "./settle.ts";
 const FINISH_MS_MAX = 15_000;
 
 export interface PipelineParts extends Told {
-  /** Brings up what routing needs and may be long in coming (topics, the table); rejects when aborted. */
+  /** Brings up what routing needs and may be long in coming (topics, the table); rejects when aborted, or when nothing may be routed. */
   readonly prepare: (signal: AbortSignal) => Promise<void>;
   readonly source: Source;
   readonly router: BatchRouter;
@@ -21,20 +21,27 @@ export interface PipelineParts extends Told {
  */
 export class Pipeline implements Component {
   readonly name = "pipeline";
+  readonly broken: Promise<never>;
   readonly #parts: PipelineParts;
   readonly #underWay = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #preparing = true;
   #rewinding: Promise<void> | undefined;
+  readonly #break: (error: unknown) => void;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
+    const { promise, reject } = Promise.withResolvers<never>();
+    // Whoever runs the process looks at it; in a test nobody may.
+    promise.catch(() => {});
+    this.broken = promise;
+    this.#break = reject;
   }
 
   /** Resolves at once: what routing needs may take its time, and /readyz says what is missing. */
   async start(): Promise<void> {
-    this.#loop = this.#boot();
+    this.#loop = this.#boot().catch(this.#break);
   }
 
   /** Null while events are routed, else what is missing. */
@@ -71,8 +78,9 @@ export class Pipeline implements Component {
   }
 
   async #run(): Promise<void> {
-    const { source, router, metrics } = this.#parts;
+    const { source, router, sink, metrics } = this.#parts;
     for (;;) {
+      await sink.room();
       const batch = await source.next();
       if (batch === null) return;
       metrics.recordsIn(batch.records.length);

@@ -1,7 +1,9 @@
-import { deadLetterTopic, type Refused } from "@plugboard/contract";
+import { deadLetterTopic, type EventAttributes, type Refused } from "@plugboard/contract";
+import type { ResolvedTeam } from "@plugboard/routing-table";
 import type { Clock } from "@plugboard/runtime";
 import { decodeRecord } from "../domain/decode-record.ts";
 import { type EventLine, eventLine } from "../domain/event-line.ts";
+import type { HeaderBytes } from "../domain/header-text.ts";
 import { LaneTopics } from "../domain/lane-topics.ts";
 import {
   type CopyContext,
@@ -10,10 +12,12 @@ import {
   deliveryCopy,
   filterErrorRecord,
   originOf,
+  type ReadRecord,
+  routeHeaders,
 } from "../domain/outgoing.ts";
-import type { OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
+import type { EventTimes, OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
 import { Quotas } from "../domain/quotas.ts";
-import { routeEvent } from "../domain/route-event.ts";
+import { routeEvent, routeVersionOf } from "../domain/route-event.ts";
 
 /** Names the router writes to and a flat event's source. */
 export interface RoutingNames {
@@ -27,8 +31,8 @@ export interface RoutedBatch {
   readonly batch: SourceBatch;
   readonly outgoing: readonly OutgoingRecord[];
   readonly malformed: readonly { readonly origin: string; readonly refused: Refused }[];
-  /** Event time of each routed record, milliseconds, or null; with the record's own time stamp beside it. */
-  readonly times: readonly { readonly eventMs: number | null; readonly recordMs: number }[];
+  /** Of each routed record. */
+  readonly times: EventTimes;
   /** One for each of `times`, for the debug log; null while that is off: nothing is gathered then. */
   readonly lines: readonly EventLine[] | null;
 }
@@ -44,6 +48,50 @@ interface Collected {
   readonly lines: EventLine[] | null;
 }
 
+/**
+ * Headers that were made once for a team's entry as it is in the table: what the table forgets is forgotten here, and a
+ * changed entry is another one. At most as many for a team as it has plugins, for each type of event.
+ */
+class RouteHeaders {
+  readonly #ofTeam = new WeakMap<ResolvedTeam, Map<string, Map<string, HeaderBytes>>>();
+
+  of(team: ResolvedTeam, { teamId, type }: EventAttributes, plugin: string): HeaderBytes {
+    let ofTypes = this.#ofTeam.get(team);
+    if (ofTypes === undefined) {
+      ofTypes = new Map();
+      this.#ofTeam.set(team, ofTypes);
+    }
+    let ofPlugins = ofTypes.get(type);
+    if (ofPlugins === undefined) {
+      ofPlugins = new Map();
+      ofTypes.set(type, ofPlugins);
+    }
+    let headers = ofPlugins.get(plugin);
+    if (headers === undefined) {
+      headers = routeHeaders(teamId, type, plugin, routeVersionOf(team, plugin));
+      ofPlugins.set(plugin, headers);
+    }
+    return headers;
+  }
+}
+
+class Times implements EventTimes {
+  count = 0;
+  readonly eventMs: Float64Array;
+  readonly recordMs: Float64Array;
+
+  constructor(countMax: number) {
+    this.eventMs = new Float64Array(countMax);
+    this.recordMs = new Float64Array(countMax);
+  }
+
+  add(eventTime: string | null, recordMs: number): void {
+    this.eventMs[this.count] = eventTime === null ? Number.NaN : Date.parse(eventTime);
+    this.recordMs[this.count] = recordMs;
+    this.count += 1;
+  }
+}
+
 function tally(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
@@ -56,7 +104,13 @@ export class BatchRouter {
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #wide: () => boolean;
   readonly #topics: LaneTopics;
+  readonly #headers = new RouteHeaders();
   readonly #quotas = new Quotas();
+
+  /** For those who look, not for those who route. */
+  get quotas(): Pick<Quotas, "kept" | "usedUp"> {
+    return this.#quotas;
+  }
 
   /** @param wide whether a line per event is to be logged, asked once per batch. */
   constructor(
@@ -79,7 +133,7 @@ export class BatchRouter {
    * @throws the signal's reason when the partitions are revoked meanwhile.
    */
   async route(batch: SourceBatch): Promise<RoutedBatch> {
-    const decoded = batch.records.map((record) => decodeRecord(record, this.#names.flatSource));
+    const decoded = batch.records.map(({ content }) => decodeRecord(content, this.#names.flatSource));
     const teams = new Set<string>();
     for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
     const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
@@ -94,7 +148,7 @@ export class BatchRouter {
     };
     const { outgoing, lines } = collected;
     const malformed: { origin: string; refused: Refused }[] = [];
-    const times: { eventMs: number | null; recordMs: number }[] = [];
+    const times = new Times(decoded.length);
     for (const [index, event] of decoded.entries()) {
       const record = batch.records[index] as SourceRecord;
       const origin = originOf(batch.topic, record);
@@ -108,10 +162,7 @@ export class BatchRouter {
           const { attributes, data } = event;
           const read = { record, event: attributes, origin, routedAt };
           this.#routeOne(read, data, resolved.get(attributes.teamId), collected);
-          times.push({
-            eventMs: attributes.time === null ? null : Date.parse(attributes.time),
-            recordMs: record.timestampMs,
-          });
+          times.add(attributes.time, record.timestampMs);
           break;
         }
         default:
@@ -123,9 +174,9 @@ export class BatchRouter {
   }
 
   #routeOne(
-    read: Omit<CopyContext, "own" | "shared">,
+    read: ReadRecord,
     data: () => object,
-    resolved: Parameters<typeof routeEvent>[2],
+    resolved: ResolvedTeam | null | undefined,
     { outgoing, copies, overQuota, unmatched, lines }: Collected,
   ): void {
     const routing = routeEvent(read.event, data, resolved, this.#quotas);
@@ -134,28 +185,29 @@ export class BatchRouter {
       tally(unmatched, routing.reason);
       return;
     }
+    const { resolved: team, outcomes } = routing;
     // Many events go to nobody: what copies share is made for the first one.
     let context: CopyContext | undefined;
-    for (const outcome of routing.outcomes) {
+    for (const outcome of outcomes) {
       switch (outcome.kind) {
         case "copy": {
-          context ??= copyContext(read.record, read.event, read.origin, read.routedAt);
+          context ??= copyContext(read);
           const topic = this.#topics.topicOf(outcome.plugin, outcome.lane);
           tally(copies, topic);
           if (outcome.overQuota) tally(overQuota, outcome.plugin);
-          outgoing.push(deliveryCopy(context, outcome.plugin, outcome.routeVersion, topic));
+          outgoing.push(deliveryCopy(context, this.#headers.of(team, read.event, outcome.plugin), topic));
           break;
         }
         case "unmatched":
           tally(unmatched, outcome.reason);
           break;
-        case "filter-error":
+        case "filter-error": {
           tally(unmatched, "filter-error");
           this.#metrics.filterError(outcome.plugin);
-          outgoing.push(
-            filterErrorRecord(read, outcome.plugin, outcome.routeVersion, outcome.detail, this.#names.deliveriesTopic),
-          );
+          const version = routeVersionOf(team, outcome.plugin);
+          outgoing.push(filterErrorRecord(read, outcome.plugin, version, outcome.detail, this.#names.deliveriesTopic));
           break;
+        }
         default:
           outcome satisfies never;
       }

@@ -30,8 +30,7 @@ export async function settle(
   if (batch.revoked.aborted) return;
   source.settled(batch);
   const at = now();
-  for (const { eventMs, recordMs } of times)
-    metrics.routedAfter(eventMs === null ? null : (at - eventMs) / 1_000, (at - recordMs) / 1_000);
+  metrics.routed(times, at);
   const first = malformed[0];
   if (first !== undefined) {
     const { origin, refused } = first;
@@ -46,10 +45,9 @@ function tellAll({ batch, outgoing, times, malformed, lines }: RoutedBatch, logg
   for (const { origin, refused } of malformed)
     logger.debug({ origin, reason: refused.reason, problems: refused.problems }, "record dead-lettered");
   for (const [index, line] of (lines ?? []).entries()) {
-    const time = times[index];
-    if (time === undefined) continue;
-    const eventAgeMs = time.eventMs === null ? null : at - time.eventMs;
-    logger.debug({ ...line, durationMs: at - time.recordMs, eventAgeMs }, "event routed");
+    const eventMs = times.eventMs[index] as number;
+    const eventAgeMs = Number.isNaN(eventMs) ? null : at - eventMs;
+    logger.debug({ ...line, durationMs: at - (times.recordMs[index] as number), eventAgeMs }, "event routed");
   }
   const ends = Object.fromEntries(batch.ends);
   logger.debug({ records: batch.records.length, bytes: batch.bytes, written: outgoing.length, ends }, "batch routed");

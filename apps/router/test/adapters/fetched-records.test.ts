@@ -1,76 +1,93 @@
 import { describe, expect, test } from "@jest/globals";
-import { IS_CONTROL, IS_TRANSACTIONAL } from "@platformatic/kafka";
-import { readPartition } from "../../src/adapters/fetched-records.ts";
+import { createRecordsBatch, IS_CONTROL, IS_TRANSACTIONAL } from "@platformatic/kafka";
+import { type FetchedPartition, readPartition } from "../../src/adapters/fetched-records.ts";
+import { encodeRecordBatch } from "../../src/adapters/record-batch.ts";
+import { RecordContent } from "../../src/domain/record-content.ts";
 
-type Fetched = Parameters<typeof readPartition>[0];
-type Batch = NonNullable<Fetched["records"]>[number];
+const APPEND_TIME = 1 << 3;
 
-function batch(firstOffset: number, count: number, more: Partial<Batch> = {}): Batch {
+type Aborted = FetchedPartition["abortedTransactions"];
+
+interface BatchOptions {
+  readonly attributes?: number;
+  readonly producerId?: bigint;
+  readonly key?: Buffer | null;
+}
+
+/** As it stands in the log. The head is filled in as a broker does: first offset, time stamps, whose it is. */
+function batch(
+  firstOffset: number,
+  count: number,
+  { attributes = 0, producerId = -1n, key = null }: BatchOptions = {},
+) {
   const records = Array.from({ length: count }, (_, index) => ({
-    length: 10,
-    attributes: 0,
-    timestampDelta: BigInt(index),
-    offsetDelta: index,
-    key: null,
-    value: Buffer.from(`v${firstOffset + index}`),
-    headers: [],
+    topic: "t",
+    content: RecordContent.of({ key, value: Buffer.from(`v${firstOffset + index}`) }),
+    added: [],
+    addedBytes: 0,
+    addedCount: 0,
+    originPartition: 0,
+    bytes: 0,
   }));
-  return {
-    firstOffset: BigInt(firstOffset),
-    length: 100,
-    partitionLeaderEpoch: 0,
-    magic: 2,
-    crc: 0,
-    attributes: 0,
-    lastOffsetDelta: count - 1,
-    firstTimestamp: 1_000n,
-    maxTimestamp: 1_000n,
-    producerId: -1n,
-    producerEpoch: 0,
-    firstSequence: 0,
-    records,
-    ...more,
-  };
+  const identity = { producerId, producerEpoch: 0, firstSequence: 0, transactional: false };
+  const bytes = encodeRecordBatch(
+    records.map((record) => ({ record })),
+    identity,
+    1_000,
+  );
+  bytes.writeBigInt64BE(BigInt(firstOffset), 0);
+  bytes.writeInt16BE(attributes, 21);
+  bytes.writeBigInt64BE(2_000n, 35);
+  return bytes;
 }
 
 const inTransaction = (firstOffset: number, count: number, producerId: bigint) =>
   batch(firstOffset, count, { attributes: IS_TRANSACTIONAL, producerId });
 
-function marker(offset: number, producerId: bigint, kind: "abort" | "commit"): Batch {
-  const control = batch(offset, 1, { attributes: IS_TRANSACTIONAL | IS_CONTROL, producerId });
-  const [record] = control.records;
-  if (record !== undefined) record.key = Buffer.from([0, 0, 0, kind === "abort" ? 0 : 1]);
-  return control;
+const marker = (offset: number, producerId: bigint, kind: "abort" | "commit") =>
+  batch(offset, 1, {
+    attributes: IS_TRANSACTIONAL | IS_CONTROL,
+    producerId,
+    key: Buffer.from([0, 0, 0, kind === "abort" ? 0 : 1]),
+  });
+
+function read(from: number, log: readonly Buffer[], abortedTransactions: Aborted = null) {
+  const { batches, next } = readPartition({ partitionIndex: 4, log: Buffer.concat(log), abortedTransactions }, from);
+  return { records: batches.flatMap((each) => each.read(4, from)), next };
 }
 
-function fetched(records: Batch[], aborted: { producerId: bigint; firstOffset: bigint }[] | null = null): Fetched {
-  return {
-    partitionIndex: 4,
-    errorCode: 0,
-    highWatermark: 100n,
-    lastStableOffset: 100n,
-    logStartOffset: 0n,
-    abortedTransactions: aborted,
-    preferredReadReplica: -1,
-    records,
-  };
-}
-
-const offsetsOf = (from: number, records: Batch[], aborted?: { producerId: bigint; firstOffset: bigint }[]) =>
-  readPartition(fetched(records, aborted ?? null), from).records.map((record) => record.offset);
+const offsetsOf = (from: number, log: readonly Buffer[], aborted?: Aborted) =>
+  read(from, log, aborted ?? null).records.map((record) => record.offset);
 
 describe("fetched records", () => {
   test("have offset, partition and time, and begin where they were asked for though the batch begins before", () => {
-    const { records, next } = readPartition(fetched([batch(5, 4)]), 7);
+    const { records, next } = read(7, [batch(5, 4)]);
     expect(records.map(({ partition, offset, timestampMs }) => [partition, offset, timestampMs])).toEqual([
-      [4, 7, 1_002],
-      [4, 8, 1_003],
+      [4, 7, 1_000],
+      [4, 8, 1_000],
     ]);
     expect(next).toBe(9);
   });
 
+  test("have the broker's time where that stamps them", () => {
+    expect(read(0, [batch(0, 1, { attributes: APPEND_TIME })]).records[0]?.timestampMs).toBe(2_000);
+  });
+
+  test("end before a batch that was cut off", () => {
+    const cut = batch(2, 2);
+    const { records, next } = read(0, [batch(0, 2), cut.subarray(0, cut.length - 1)]);
+    expect([records.length, next]).toEqual([2, 2]);
+  });
+
+  test.each(["gzip", "snappy", "lz4", "zstd"] as const)("are read from %s batches", (compression) => {
+    const messages = ["a", "b"].map((text) => ({ topic: "t", key: Buffer.from("k"), value: Buffer.from(text) }));
+    const { records, next } = read(0, [createRecordsBatch(messages, { compression }).buffer]);
+    expect(records.map(({ content }) => `${content.key}${content.value}`)).toEqual(["ka", "kb"]);
+    expect(next).toBe(2);
+  });
+
   test("control records are left out and read past", () => {
-    const { records, next } = readPartition(fetched([inTransaction(0, 2, 1n), marker(2, 1n, "commit")]), 0);
+    const { records, next } = read(0, [inTransaction(0, 2, 1n), marker(2, 1n, "commit")]);
     expect(records.map((record) => record.offset)).toEqual([0, 1]);
     expect(next).toBe(3);
   });
@@ -103,10 +120,7 @@ describe("fetched records", () => {
   });
 
   test("an aborted transaction is left out although its end is in a later fetch", () => {
-    const { records, next } = readPartition(
-      fetched([batch(0, 1), inTransaction(1, 3, 9n)], [{ producerId: 9n, firstOffset: 1n }]),
-      0,
-    );
+    const { records, next } = read(0, [batch(0, 1), inTransaction(1, 3, 9n)], [{ producerId: 9n, firstOffset: 1n }]);
     expect(records.map((record) => record.offset)).toEqual([0]);
     expect(next).toBe(4);
   });

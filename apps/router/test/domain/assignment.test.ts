@@ -2,19 +2,21 @@ import { getEventListeners } from "node:events";
 import { describe, expect, test } from "@jest/globals";
 import { Assignment, type Fetched } from "../../src/domain/assignment.ts";
 import { ByteBudget } from "../../src/domain/byte-budget.ts";
+import { RecordContent } from "../../src/domain/record-content.ts";
 
 const record = (partition: number, offset: number) => ({
   partition,
   offset,
   timestampMs: 0,
-  key: null,
-  value: null,
-  headers: [],
+  content: RecordContent.of({ key: null, value: null }),
 });
 const fetched = (partition: number, from: number, to: number, bytes: number): Fetched => ({
-  records: Array.from({ length: to - from }, (_, index) => record(partition, from + index)),
-  ends: new Map([[partition, to]]),
+  partition,
+  end: to,
   bytes,
+  read: (into) => {
+    for (let offset = from; offset < to; offset += 1) into.push(record(partition, offset));
+  },
 });
 
 describe("an assignment", () => {

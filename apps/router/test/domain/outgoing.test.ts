@@ -1,10 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
-import { Reader } from "@platformatic/kafka";
 import type { EventAttributes } from "@plugboard/contract";
 import fc from "fast-check";
-import type { RecordHeader } from "../../src/domain/header-block.ts";
-import { copyContext, deadLetter, deliveryCopy, parkedCopy } from "../../src/domain/outgoing.ts";
+import type { RecordHeader } from "../../src/domain/header-text.ts";
+import { copyContext, deadLetter, deliveryCopy, parkedCopy, routeHeaders } from "../../src/domain/outgoing.ts";
 import type { OutgoingRecord, SourceRecord } from "../../src/domain/ports.ts";
+import { RecordContent, type RecordParts } from "../../src/domain/record-content.ts";
+import { asWritten } from "../support/written-records.ts";
 
 const event: EventAttributes = {
   id: "e",
@@ -19,46 +20,35 @@ const event: EventAttributes = {
 };
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
 const nullable = fc.option(bytes);
-const headers = fc.array(
-  fc.tuple(
-    fc.constantFrom("a", "b", "ce_id", "pb-plugin").map((name) => Buffer.from(name)),
-    nullable,
-  ),
+const header = fc.tuple(
+  fc.constantFrom("a", "b", "ce_id", "pb-plugin").map((name) => Buffer.from(name)),
+  nullable,
 );
-const record = fc.record({ key: nullable, value: nullable, headers }).map(
-  (parts): SourceRecord => ({
-    ...parts,
-    partition: 2,
-    offset: 7,
-    timestampMs: 1,
-    headers: parts.headers as RecordHeader[],
-  }),
-);
+const parts = fc.record({ key: nullable, value: nullable, headers: fc.array(header) });
 
-/** As any reader of the record sees them. */
-function headersOf({ own, added }: OutgoingRecord): RecordHeader[] {
-  const reader = Reader.from(Buffer.concat([own.bytes, added.bytes]));
-  const count = own.count + added.count;
-  const headers = Array.from(
-    { length: count },
-    (): RecordHeader => [reader.readVarIntBytes() as Buffer, reader.readVarIntBytes()],
-  );
-  expect(reader.remaining).toBe(0);
-  return headers;
-}
+const sourceOf = (read: RecordParts): SourceRecord => ({
+  partition: 2,
+  offset: 7,
+  timestampMs: 1,
+  content: RecordContent.of(read),
+});
+const contextOf = (read: RecordParts, routedAt: string) =>
+  copyContext({ record: sourceOf(read), event, origin: "responses/2/7", routedAt });
+const copyOf = (read: RecordParts, { version = "3.4", routedAt = "2026-01-01T00:00:00.000Z" } = {}): OutgoingRecord =>
+  deliveryCopy(contextOf(read, routedAt), routeHeaders("team", "onResponse", "sheets", version), "plugin.sheets");
+const textOf = (headers: readonly RecordHeader[]) =>
+  Object.fromEntries(headers.map(([name, value]) => [name.toString(), value?.toString()]));
 
 describe("outgoing records", () => {
-  test("a copy has key and value by reference and every header as read, in order, before the added ones", () => {
+  test("a copy has key, value and every header as read, in order, before the added ones", () => {
     fc.assert(
-      fc.property(record, (read) => {
-        const context = copyContext(read, event, "responses/2/7", "2026-01-01T00:00:00.000Z");
-        const copy = deliveryCopy(context, "sheets", "3.4", "plugin.sheets");
-        expect(copy.key).toBe(read.key);
-        expect(copy.value).toBe(read.value);
-        const entries = headersOf(copy);
-        expect(entries.slice(0, read.headers.length)).toEqual(read.headers);
-        const added = entries.slice(read.headers.length).map(([name, value]) => [name.toString(), value?.toString()]);
-        expect(Object.fromEntries(added)).toMatchObject({
+      fc.property(parts, (read) => {
+        const copy = asWritten(copyOf(read as RecordParts));
+        expect([copy.key, copy.value]).toEqual([read.key, read.value]);
+        expect(copy.headers.slice(0, read.headers.length)).toEqual(read.headers);
+        const added = copy.headers.slice(read.headers.length);
+        expect(added).toHaveLength(7);
+        expect(textOf(added)).toMatchObject({
           "pb-plugin": "sheets",
           "pb-team": "team",
           "pb-event": "onResponse",
@@ -66,54 +56,35 @@ describe("outgoing records", () => {
           "pb-routed-at": "2026-01-01T00:00:00.000Z",
           "pb-origin": "responses/2/7",
         });
-        expect(added).toHaveLength(7);
-        const again = deliveryCopy(
-          copyContext(read, event, "responses/2/7", "later"),
-          "sheets",
-          "9.9",
-          "plugin.sheets",
-        );
-        expect(headersOf(again)[read.headers.length]?.[1]).toEqual(entries[read.headers.length]?.[1]);
+        const again = asWritten(copyOf(read as RecordParts, { version: "9.9", routedAt: "later" }));
+        expect(again.headers[read.headers.length]).toEqual(copy.headers[read.headers.length]);
       }),
     );
   });
 
   test("a parked copy is the copy with its target", () => {
-    const read: SourceRecord = {
-      partition: 0,
-      offset: 0,
-      timestampMs: 0,
-      key: null,
-      value: Buffer.from("v"),
-      headers: [],
-    };
-    const copy = deliveryCopy(copyContext(read, event, "o", "t"), "sheets", "1.1", "plugin.sheets");
+    const copy = copyOf({ key: null, value: Buffer.from("v") });
     const parked = parkedCopy(copy, "router.parked");
     expect(parked.topic).toBe("router.parked");
-    expect(parked.value).toBe(copy.value);
-    const [name, value] = headersOf(parked).at(-1) ?? [];
-    expect([name?.toString(), value?.toString()]).toEqual(["pb-parked-target", "plugin.sheets"]);
-    expect(headersOf(copy)).toHaveLength(7);
+    expect(asWritten(parked).value).toEqual(Buffer.from("v"));
+    expect(textOf(asWritten(parked).headers)).toEqual({
+      ...textOf(asWritten(copy).headers),
+      "pb-parked-target": "plugin.sheets",
+    });
     expect(parked.bytes).toBeGreaterThan(copy.bytes);
   });
 
   test("a dead letter keeps the record; above what its topic takes, only its origin; its detail is bounded", () => {
-    const read = (size: number): SourceRecord => ({
-      partition: 0,
-      offset: 5,
-      timestampMs: 0,
-      key: Buffer.from("k"),
-      value: Buffer.alloc(size),
-      headers: [[Buffer.from("a"), Buffer.from("b")]],
-    });
+    const read = (size: number) =>
+      sourceOf({ key: Buffer.from("k"), value: Buffer.alloc(size), headers: [[Buffer.from("a"), Buffer.from("b")]] });
     const refused = { kind: "malformed", reason: "invalid", problems: ["ü".repeat(10_000)] } as const;
-    const kept = deadLetter(read(10), refused, "responses/0/5", "now", "responses.dlq");
+    const kept = asWritten(deadLetter(read(10), refused, "responses/0/5", "now", "responses.dlq"));
     expect(kept.value?.byteLength).toBe(10);
-    const detail = headersOf(kept).find(([name]) => name.toString() === "pb-dead-letter-detail")?.[1];
-    expect(detail?.byteLength).toBeLessThanOrEqual(4_096);
-    expect(detail?.toString()).toMatch(/^ü+$/);
+    const detail = textOf(kept.headers)["pb-dead-letter-detail"] ?? "";
+    expect(Buffer.byteLength(detail)).toBeLessThanOrEqual(4_096);
+    expect(detail).toMatch(/^ü+$/);
     const origin = deadLetter(read(2 * 1024 * 1024), refused, "responses/0/5", "now", "responses.dlq");
-    expect([origin.key, origin.value]).toEqual([null, null]);
+    expect(asWritten(origin)).toMatchObject({ key: null, value: null });
     expect(origin.bytes).toBeLessThan(10_000);
   });
 });

@@ -1,18 +1,19 @@
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { NO_HEADERS } from "../../src/domain/header-block.ts";
 import type { OutgoingRecord } from "../../src/domain/ports.ts";
 import { nextRound } from "../../src/domain/produce-round.ts";
+import { RecordContent } from "../../src/domain/record-content.ts";
 
 const BATCH_BYTES_MAX = 900 * 1024;
+const EMPTY = RecordContent.of({ key: null, value: null });
 const item = (topic: string, bytes: number) => ({
   record: {
     topic,
     bytes,
-    key: null,
-    value: null,
-    own: NO_HEADERS,
-    added: NO_HEADERS,
+    content: EMPTY,
+    added: [],
+    addedBytes: 0,
+    addedCount: 0,
     originPartition: 0,
   } satisfies OutgoingRecord,
 });

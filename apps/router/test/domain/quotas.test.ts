@@ -29,6 +29,16 @@ describe("a quota", () => {
     expect(admitted(quotas, 100, limit)).toBe(25);
   });
 
+  test("tells who has used up theirs now, the last to ask first, and no more of them than asked for", () => {
+    const quotas = new Quotas();
+    quotas.begin(1_000, 0.5);
+    for (const team of ["a", "b", "c"]) admitted(quotas, 10, { eventsPerSecond: 10, burst: 4 }, team);
+    admitted(quotas, 1, { eventsPerSecond: 10, burst: 4 }, "calm");
+    expect(quotas.kept).toBe(4);
+    expect(quotas.usedUp(1_100, 2)).toEqual(["c", "b"].map((team) => ({ team, plugin: "sms", eventsPerSecond: 5 })));
+    expect(quotas.usedUp(1_200, 10)).toEqual([]);
+  });
+
   test("is each team's and each plugin's own", () => {
     const quotas = new Quotas();
     const limit = { eventsPerSecond: 1, burst: 3 };

@@ -59,10 +59,10 @@ describe("routing an event", () => {
     expect(routing).toMatchObject({
       kind: "team",
       outcomes: [
-        { kind: "copy", plugin: "gets", routeVersion: "3.7", lane: "live", overQuota: false },
+        { kind: "copy", plugin: "gets", lane: "live", overQuota: false },
         { kind: "unmatched", plugin: "other-event", reason: "not-subscribed" },
-        { kind: "filter-error", plugin: "bad-filter", routeVersion: "3.9" },
-        { kind: "copy", plugin: "resting", routeVersion: "3.7" },
+        { kind: "filter-error", plugin: "bad-filter" },
+        { kind: "copy", plugin: "resting" },
         { kind: "unmatched", plugin: "gone", reason: "deregistered" },
       ],
     });

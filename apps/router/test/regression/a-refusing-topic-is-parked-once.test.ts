@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import { type KafkaCluster, startKafka } from "@plugboard/stack";
-import { binaryEvent, header, Installation, until } from "../router-harness.ts";
+import { binaryEvent, header, Installation, idsOf, until } from "../router-harness.ts";
 
 /** Longer than three looks of the router at a topic that it parks. */
 const ROUNDS_MS = 7_000;
@@ -85,6 +85,17 @@ describe.each(["at-least-once", "exactly-once"])("a topic below its minimum of r
       sent.slice(before).every((id) => records.some((record) => header(record, "ce_id") === id)),
     );
     for (const record of direct) expect(header(record, "pb-parked-target")).toBeUndefined();
+
+    // What was parked goes back by itself, in its order; what was written directly meanwhile may stand before it.
+    await at.allReturned();
+    const all = await at.read(at.topicOf("fragile"), (records) => new Set(idsOf(records)).size >= sent.length);
+    expect(await inParking()).toBeGreaterThan(0);
+    const wereParked = new Set(idsOf(await at.read(at.parked, parked.length)));
+    for (const key of KEYS) {
+      const back = [...new Set(idsOf(all))].filter((id) => id?.startsWith(key) && wereParked.has(id));
+      expect(back).toEqual(sent.filter((id) => id.startsWith(key) && wereParked.has(id)));
+    }
+    if (delivery === "exactly-once") expect(all).toHaveLength(sent.length);
     expect(await at.read(at.topicOf("sheets"), sent.length)).toHaveLength(sent.length);
   }, 240_000);
 });

@@ -15,8 +15,6 @@ const RETENTION_MS = 30 * DAY_MS;
 /** Room for the headers added here. */
 const HEADER_BYTES_MAX = 16 * 1024;
 const DETAIL_LENGTH_MAX = 1_000;
-/** The broker's own default replication. */
-const BROKER_DEFAULT = -1;
 
 /** Writes dead letters: the record as it was read, with why and what was tried in headers. */
 export class DeadLetters {
@@ -46,7 +44,6 @@ export class DeadLetters {
       {
         topic: this.#parts.topic,
         partitions: 1,
-        replicationFactor: BROKER_DEFAULT,
         retentionMs: RETENTION_MS,
         messageBytesMax: DERIVED_MESSAGE_BYTES_MAX + HEADER_BYTES_MAX,
       },

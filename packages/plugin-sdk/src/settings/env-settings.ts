@@ -1,4 +1,12 @@
-import { env, kafkaSettings, loadSettings, logSettings, namingSettings, setting } from "@plugboard/runtime";
+import {
+  env,
+  kafkaSettings,
+  loadSettings,
+  logSettings,
+  namingSettings,
+  safetySettings,
+  setting,
+} from "@plugboard/runtime";
 
 const DAY_MS = 86_400_000;
 
@@ -61,6 +69,7 @@ export const pluginEnvironment = {
   ),
   ...kafkaSettings,
   ...namingSettings,
+  ...safetySettings,
   ...logSettings,
 };
 
