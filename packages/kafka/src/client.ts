@@ -1,10 +1,12 @@
 import { type KafkaSettings, kafkaSasl, kafkaTls, type Logger } from "@plugboard/runtime";
+import { ExponentialBackoff, handleWhen, retry } from "cockatiel";
 import {
   type Admin,
   type Consumer,
   type ConsumerConfig,
   Kafka,
   type KafkaConfig,
+  type KafkaJSProtocolError,
   logLevel,
   type SASLOptions,
 } from "kafkajs";
@@ -54,7 +56,7 @@ export function createKafkaClient(clientId: string, settings: KafkaSettings, log
   const why = (error: unknown, asked?: Asked) => whyRefused(error, settings, asked);
   return {
     consumer: (consumerConfig) => kafka.consumer(consumerConfig),
-    admin: () => withReason(kafka.admin(), why),
+    admin: () => withReason(withFreshLeaders(kafka.admin(), kafka), why),
     producer: (options) => new SafeProducer(kafka, { why, ...options }),
     why,
   };
@@ -70,6 +72,40 @@ function withReason(admin: Admin, why: (error: unknown) => string): Admin {
     }
   };
   return { ...admin, connect };
+}
+
+/** How often a partition's new leader is looked for: about 5 s in all. */
+const LEADER_ATTEMPTS_MAX = 8;
+
+const untilLed = retry(
+  handleWhen((error) => MOVED.has((error as KafkaJSProtocolError).type)),
+  { maxAttempts: LEADER_ATTEMPTS_MAX, backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 1_000 }) },
+);
+
+/** What a broker answers that does not lead the partition, or not yet. */
+const MOVED: ReadonlySet<string> = new Set([
+  "NOT_LEADER_FOR_PARTITION",
+  "LEADER_NOT_AVAILABLE",
+  "REPLICA_NOT_AVAILABLE",
+]);
+
+/**
+ * Asks the leaders of now for a topic's offsets: kafkajs asks those it once heard of for five minutes, and gives up
+ * when one of them leads no longer, or does not know yet that it does.
+ */
+function withFreshLeaders(admin: Admin, kafka: Kafka): Admin {
+  const fetchTopicOffsets: Admin["fetchTopicOffsets"] = (topic) =>
+    untilLed.execute(async ({ attempt }) => {
+      if (attempt === 0) return await admin.fetchTopicOffsets(topic);
+      const fresh = kafka.admin();
+      try {
+        await fresh.connect();
+        return await fresh.fetchTopicOffsets(topic);
+      } finally {
+        await fresh.disconnect();
+      }
+    });
+  return { ...admin, fetchTopicOffsets };
 }
 
 let silenced = false;
