@@ -192,28 +192,3 @@ describe("the safe producer", () => {
     3 * ELECTION_MS + TEST_MS,
   );
 });
-
-describe("an admin client", () => {
-  test(
-    "asks the leader of now for a topic's offsets",
-    async () => {
-      const topic = uniqueName("moved");
-      await withAdmin(testClient(kafka.brokers), async (admin) => {
-        const at = (broker: number) => [{ topic, replicaAssignment: [{ partition: 0, replicas: [node(broker)] }] }];
-        await admin.createTopics({ waitForLeaders: false, topics: at(X) });
-        await topicsReady(admin, [topic]);
-        await admin.fetchTopicOffsets(topic);
-
-        await admin.alterPartitionReassignments({
-          topics: [{ topic, partitionAssignment: [{ partition: 0, replicas: [node(Z)] }] }],
-        });
-        await waitUntil("Z leads", ELECTION_MS, async () => {
-          const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-          return topics[0]?.partitions[0]?.leader === node(Z) ? true : undefined;
-        });
-        expect(await admin.fetchTopicOffsets(topic)).toEqual([{ partition: 0, offset: "0", high: "0", low: "0" }]);
-      });
-    },
-    TEST_MS,
-  );
-});
