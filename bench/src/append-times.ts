@@ -32,15 +32,20 @@ export class AppendTimes {
     return fromMs === undefined || toMs === undefined ? undefined : { fromMs, toMs };
   }
 
-  /** Rate over the steady part, copies per second; undefined when there is no time in it to measure. */
-  steady(): { readonly span: Span; readonly copies: number; readonly copiesPerSecond: number } | undefined {
+  /**
+   * Rate over the steady part, copies per second; undefined when there is no time in it to measure.
+   * @param notBeforeMs nor does it begin before this moment.
+   */
+  steady(
+    notBeforeMs = 0,
+  ): { readonly span: Span; readonly copies: number; readonly copiesPerSecond: number } | undefined {
     const begin = this.#total * STEADY_FROM;
     const end = this.#total * STEADY_TO;
     let sum = 0;
     let from: { readonly ms: number; readonly sum: number } | undefined;
     for (const ms of [...this.#counts.keys()].sort((one, other) => one - other)) {
       sum += this.#counts.get(ms) ?? 0;
-      if (from === undefined && sum >= begin) from = { ms, sum };
+      if (from === undefined && sum >= begin && ms >= notBeforeMs) from = { ms, sum };
       if (from !== undefined && sum >= end && ms > from.ms) {
         const copies = sum - from.sum;
         const span = { fromMs: from.ms, toMs: ms };

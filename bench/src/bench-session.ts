@@ -19,12 +19,14 @@ import { produceBacklog, produceTable } from "./produce-backlog.ts";
 import type { Report } from "./progress.ts";
 import type { Workload } from "./workload.ts";
 
-export const INPUT_PARTITIONS = 6;
+/** Of the topic that holds the records, unless a measurement says otherwise. */
+const INPUT_PARTITIONS = 6;
 export const PLUGIN_PARTITIONS = 6;
 
 export interface SessionOptions {
   /** Where the broker's data are: in memory, so that the disk is no part of it, or on disk. */
   readonly disk: "tmpfs" | "disk";
+  readonly inputPartitions?: number | undefined;
   readonly report: Report;
 }
 
@@ -43,6 +45,7 @@ export class BenchSession {
   readonly cluster: KafkaCluster;
   readonly kafka: BenchKafka;
   readonly directory: string;
+  readonly inputPartitions: number;
   readonly #broker: string;
   readonly #planes = new Map<string, Promise<ControlPlane>>();
   #redis: Promise<RedisServer> | undefined;
@@ -51,17 +54,18 @@ export class BenchSession {
   #names = 0;
   #enablementsPerSecond: number | null = null;
 
-  private constructor(cluster: KafkaCluster, broker: string) {
+  private constructor(cluster: KafkaCluster, broker: string, inputPartitions: number) {
     this.cluster = cluster;
     this.#broker = broker;
+    this.inputPartitions = inputPartitions;
     this.kafka = new BenchKafka(cluster.brokers);
     this.directory = createOwnedDirectory();
   }
 
-  static async open({ disk, report }: SessionOptions): Promise<BenchSession> {
+  static async open({ disk, inputPartitions = INPUT_PARTITIONS, report }: SessionOptions): Promise<BenchSession> {
     const broker = createOwnedDirectory(disk === "tmpfs" ? "/dev/shm" : tmpdir());
     const cluster = await startKafka({ profile: "fast", dataDirectory: broker, report });
-    return new BenchSession(cluster, broker);
+    return new BenchSession(cluster, broker, inputPartitions);
   }
 
   get brokers(): string {
@@ -114,13 +118,13 @@ export class BenchSession {
     const input = this.name("input");
     const tableTopic = this.name("table");
     const routesFile = join(this.directory, `${tableTopic}.txt`);
-    await this.kafka.createTopics({ names: [input], partitions: INPUT_PARTITIONS });
+    await this.kafka.createTopics({ names: [input], partitions: this.inputPartitions });
     await this.kafka.createTopics({ names: [tableTopic], partitions: 1, configs: { "cleanup.policy": "compact" } });
     const lines = [...workload.routes()].map(({ team, plugins }) => [team, ...plugins].join(" "));
     writeFileSync(routesFile, `${lines.join("\n")}\n`);
     await produceTable(workload, this.brokers, tableTopic);
     if (backlog)
-      await produceBacklog(workload, { brokers: this.brokers, topic: input, partitions: INPUT_PARTITIONS, report });
+      await produceBacklog(workload, { brokers: this.brokers, topic: input, partitions: this.inputPartitions, report });
     return { workload, input, routesFile, tableTopic, controlPlane: () => this.#planeFor(workload, report) };
   }
 

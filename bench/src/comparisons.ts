@@ -18,6 +18,8 @@ const COPIES_MAX = 2_000_000;
 const RECORDS_MAX = 1_000_000;
 const RECORDS_MIN = 500;
 const ROUTERS = [1, 2, 3, 4];
+/** Each number of routers gets as many partitions as every other of its size. */
+const PARTITIONS_TO_SHARE = 12;
 const MANY_TEAMS = 1_000_000;
 const ACTIVE_OF_MANY = 20_000;
 const FEW_TEAMS = 1_000;
@@ -51,10 +53,12 @@ export async function measureScale(options: CommonOptions): Promise<Result> {
     options.only === undefined
       ? PEERS.filter(({ id }) => ["streams", "plugboard", "plugboard-eos"].includes(id))
       : chosenPeers(options);
-  return await withSession(options, async (session) => {
-    const set = await measureSet(session, { label: labelOf(spec), spec, peers, options, instances: ROUTERS });
+  const measure = async (session: BenchSession): Promise<Result> => {
+    const label = `${labelOf(spec)}, in ${session.inputPartitions} partitions`;
+    const set = await measureSet(session, { label, spec, peers, options, instances: ROUTERS });
     return { kind: "throughput", ...provenance(resultName("scale", options), options.disk), sets: [set] };
-  });
+  };
+  return await withSession(options, measure, PARTITIONS_TO_SHARE);
 }
 
 /**

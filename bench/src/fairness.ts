@@ -1,5 +1,5 @@
 import { pluginTopics } from "@plugboard/contract";
-import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
+import { type BenchSession, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { openLoop } from "./latency.ts";
 import { type Pace, recordsOf } from "./open-loop.ts";
@@ -126,7 +126,7 @@ async function runLoad(
   const job: PeerJob = { ...jobFor(session, prepared, group, "latency"), input: `${group}.input` };
   const lanes = Array.from({ length: spec.plugins }, (_, plugin) => pluginTopics(pluginId(plugin), job.prefix));
   const [topics, bulkTopics] = [lanes.map(({ live }) => live), lanes.map(({ bulk }) => bulk)];
-  await session.kafka.createTopics({ names: [job.input], partitions: INPUT_PARTITIONS });
+  await session.kafka.createTopics({ names: [job.input], partitions: session.inputPartitions });
   await session.kafka.createTopics({ names: [...topics, ...bulkTopics], partitions: PLUGIN_PARTITIONS });
   const router = await PEERS.find(({ id }) => id === "plugboard")?.start(job);
   if (router === undefined) throw new Error("Plugboard is no peer");
@@ -135,7 +135,7 @@ async function runLoad(
     const answer = await openLoop(session, {
       brokers: session.brokers,
       input: job.input,
-      inputPartitions: INPUT_PARTITIONS,
+      inputPartitions: session.inputPartitions,
       topics,
       bulkTopics,
       apart: NOISY_TEAM,

@@ -3,7 +3,7 @@ import type { MessageToProduce } from "@platformatic/kafka";
 import { DELIVERY_HEADER, EVENT_HEADER } from "@plugboard/contract";
 import { waitUntil } from "@plugboard/stack";
 import { createProducer } from "./bench-kafka.ts";
-import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS } from "./bench-session.ts";
+import { type BenchSession, PLUGIN_PARTITIONS } from "./bench-session.ts";
 import type { Child } from "./child.ts";
 import { type ControlPlane, sql } from "./control-plane.ts";
 import { PEERS, type PeerJob, topicsOf } from "./peers.ts";
@@ -66,7 +66,7 @@ export class FreshnessStage {
     job: PeerJob,
     options: { readonly routers: number; readonly ratePerSecond: number },
   ): Promise<FreshnessStage> {
-    await session.kafka.createTopics({ names: [job.input], partitions: INPUT_PARTITIONS });
+    await session.kafka.createTopics({ names: [job.input], partitions: session.inputPartitions });
     await session.kafka.createTopics({ names: topicsOf(job), partitions: PLUGIN_PARTITIONS });
     const fetcher = await TopicFetcher.open(session.brokers, topicsOf(job));
     const stage = new FreshnessStage(session, plane, job, options.ratePerSecond, fetcher);
@@ -101,7 +101,7 @@ export class FreshnessStage {
     const teams = rows.filter(({ key }) => key.startsWith("team:"));
     for (const { key, v, entry } of teams) {
       const team = key.slice("team:".length);
-      for (let partition = 0; partition < INPUT_PARTITIONS; partition++) {
+      for (let partition = 0; partition < this.#session.inputPartitions; partition++) {
         const id = `check-${scenario}-${this.#serial++}`;
         const ready = (entry.plugins ?? []).filter((plugin) => plugin.ready);
         expected.set(id, ready.map((plugin) => `${plugin.id}@${v}.${versions.get(`plugin:${plugin.id}`)}`).sort());
@@ -138,7 +138,7 @@ export class FreshnessStage {
       const messages = Array.from({ length: due - sent }, (_, index) => {
         const serial = sent + index;
         const team = serial % PROBE_EVERY === 0 ? PROBE_TEAM : teamId(serial % this.#job.workload.spec.teams);
-        return this.#event(team, `load-${serial}`, Math.floor(serial / PROBE_EVERY) % INPUT_PARTITIONS);
+        return this.#event(team, `load-${serial}`, Math.floor(serial / PROBE_EVERY) % this.#session.inputPartitions);
       });
       sent = due;
       if (messages.length > 0)

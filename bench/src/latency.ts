@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
+import { type BenchSession, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
 import { nodeCommand, startChild } from "./child.ts";
 import { type OpenLoopAnswer, type OpenLoopJob, openLoopAnswer, type Pace, recordsOf } from "./open-loop.ts";
 import { type CommonOptions, rateOf, repeatsOf, resultName, workloadSpec } from "./options.ts";
@@ -57,7 +57,7 @@ async function runLatency(
   const input = `${group}.input`;
   const job: PeerJob = { ...jobFor(session, prepared, group, "latency"), input };
   const outputs = peer === null ? [] : topicsOf(job);
-  await session.kafka.createTopics({ names: [input], partitions: INPUT_PARTITIONS });
+  await session.kafka.createTopics({ names: [input], partitions: session.inputPartitions });
   await session.kafka.createTopics({ names: outputs, partitions: PLUGIN_PARTITIONS });
   const router = await peer?.start(job);
   try {
@@ -65,7 +65,7 @@ async function runLatency(
     const answer = await openLoop(session, {
       brokers: session.brokers,
       input,
-      inputPartitions: INPUT_PARTITIONS,
+      inputPartitions: session.inputPartitions,
       topics: peer === null ? [input] : outputs,
       bulkTopics: [],
       apart: null,

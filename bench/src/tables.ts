@@ -46,13 +46,14 @@ export function markdown({ title, head, rows }: Grid): string {
 function throughputGrid(set: ThroughputSet): Grid {
   const groups = [...Map.groupBy(set.runs, ({ peer, routers }) => `${peer}/${routers}`).values()];
   const several = set.runs.some(({ routers }) => routers > 1);
-  const spreads = new Map(groups.map((runs) => [runs[0]?.peer, spreadOf(rates(runs))]));
+  const spreads = new Map(groups.map((runs) => [`${runs[0]?.peer}/${runs[0]?.routers}`, spreadOf(rates(runs))]));
   return {
     title: `Throughput: ${set.label}`,
     head: [
       "router",
       ...(several ? ["instances"] : []),
       "records in/s (median, range)",
+      ...(several ? ["× one instance"] : []),
       ...COMPARED.map(({ title }) => title),
       "router cores",
       "in/s per core",
@@ -69,7 +70,8 @@ function throughputGrid(set: ThroughputSet): Grid {
         titleOf(runs[0]?.peer),
         ...(several ? [String(runs[0]?.routers)] : []),
         rangeText(spread, thousands),
-        ...COMPARED.map(({ id }) => ratioText(ratioOf(spread, spreads.get(id)))),
+        ...(several ? [ratioText(ratioOf(spread, spreads.get(`${runs[0]?.peer}/1`)))] : []),
+        ...COMPARED.map(({ id }) => ratioText(ratioOf(spread, spreads.get(`${id}/${runs[0]?.routers}`)))),
         decimal(median(({ routerCores }) => routerCores)),
         thousands(median(({ recordsPerCoreSecond }) => recordsPerCoreSecond)),
         decimal(median(({ brokerCores }) => brokerCores)),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { waitUntil } from "@plugboard/stack";
 import { AppendTimes, type Span } from "./append-times.ts";
-import { type BenchSession, INPUT_PARTITIONS, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
+import { type BenchSession, PLUGIN_PARTITIONS, type PreparedWorkload } from "./bench-session.ts";
 import type { Child } from "./child.ts";
 import { jobFor, type Peer, type PeerJob, topicsOf } from "./peers.ts";
 import { ProcessUsage } from "./process-usage.ts";
@@ -14,6 +15,8 @@ const LOOK_MS = 100;
 /** Slower than this is a router that hangs. */
 const RECORDS_PER_SECOND_MIN = 1_000;
 const START_MS = 60_000;
+/** A group that has shared its partitions out anew is at full work after this. */
+const SHARED_MS = 2_000;
 /** What must have been written by then is there to be read. */
 const SETTLE_MS = 500;
 
@@ -30,7 +33,7 @@ interface Progress {
 
 /**
  * One router drains one backlog. Its rate is taken from the broker's append times of its copies, between 20 % and 95 % of
- * them; then every output topic is read and checked, record by record.
+ * them (of several instances: once all of them are at work); then every output topic is read and checked, record by record.
  */
 export async function runThroughput(
   session: BenchSession,
@@ -51,10 +54,15 @@ export async function runThroughput(
   await session.kafka.createTopics({ names: topics, partitions: PLUGIN_PARTITIONS });
   const children: Child[] = [];
   try {
-    for (let instance = 0; instance < options.routers; instance++)
-      children.push(await peer.start({ ...job, instance }));
+    const instances = Array.from({ length: options.routers }, (_, instance) => instance);
+    await Promise.all(
+      instances.map(async (instance) => {
+        children.push(await peer.start({ ...job, instance }));
+      }),
+    );
     const routers = new ProcessUsage(children.map(({ pid }) => pid));
     const broker = new ProcessUsage([session.brokerPid]);
+    const sharedAtMs = options.routers === 1 ? undefined : await untilShared(session, group, options.routers, report);
     const progress = await untilDrained(session, job, children, report);
     await sleep(SETTLE_MS);
     routers.stop();
@@ -62,11 +70,22 @@ export async function runThroughput(
     await Promise.all(children.map((child) => child.end()));
     report("verifying");
     const { times, verifier } = await readCopies(session, job, peer);
-    return summary({ peer, options, workload, progress, times, verdict: verifier.verdict(), routers, broker });
+    const verdict = verifier.verdict();
+    return summary({ peer, options, workload, progress, times, verdict, routers, broker, sharedAtMs });
   } finally {
     await Promise.all(children.map((child) => child.end("SIGKILL")));
     await session.kafka.deleteTopics(topics);
   }
+}
+
+/** @returns when the group had all its members, and they had taken up their work: milliseconds since the epoch. */
+async function untilShared(session: BenchSession, group: string, members: number, report: Report): Promise<number> {
+  report(`waiting for ${members} members`);
+  await waitUntil(`${group} has ${members} members`, START_MS, async () =>
+    (await session.kafka.membersOf(group)) >= members ? true : undefined,
+  );
+  await sleep(SHARED_MS);
+  return Date.now();
 }
 
 async function untilDrained(
@@ -80,7 +99,7 @@ async function untilDrained(
   const progress: Progress[] = [];
   for (;;) {
     for (const child of children) child.assertRunning();
-    const committed = await session.kafka.committed(group, input, INPUT_PARTITIONS);
+    const committed = await session.kafka.committed(group, input, session.inputPartitions);
     progress.push({ atMs: Date.now(), committed });
     report(`${committed} of ${records} records routed`);
     if (committed >= records) return progress;
@@ -120,11 +139,12 @@ function summary(run: {
   readonly verdict: ReturnType<Verifier["verdict"]>;
   readonly routers: ProcessUsage;
   readonly broker: ProcessUsage;
+  readonly sharedAtMs: number | undefined;
 }): ThroughputRun {
   const { peer, workload, times, verdict } = run;
   const { records } = workload.spec;
   const perRecord = verdict.expected / records;
-  const steady = times.steady();
+  const steady = times.steady(run.sharedAtMs);
   const byCommits = perRecord === 0 || steady === undefined;
   const { span, recordsPerSecond } = byCommits
     ? rateOfCommits(run.progress)

@@ -23,8 +23,11 @@ export async function measureThroughput(options: CommonOptions): Promise<Result>
 export async function withSession<T>(
   { disk }: Pick<CommonOptions, "disk">,
   work: (session: BenchSession) => Promise<T>,
+  inputPartitions?: number,
 ): Promise<T> {
-  const session = await shown(`A broker, its data on ${disk}`, (report) => BenchSession.open({ disk, report }));
+  const session = await shown(`A broker, its data on ${disk}`, (report) =>
+    BenchSession.open({ disk, inputPartitions, report }),
+  );
   try {
     return await work(session);
   } finally {
