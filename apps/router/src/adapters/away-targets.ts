@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, type IBackoff } from "cockatiel";
+import { UnendedTransactions } from "./unended-transactions.ts";
 
 /** Between tries of a topic that does not take parked copies. */
 const TRY_AFTER_MS = 2_000;
@@ -10,8 +11,6 @@ interface Away {
   why: string;
   backoff: IBackoff<unknown>;
   dueAt: number;
-  /** Transactions it was part of that the brokers cannot end before it takes a write. */
-  unended: number;
 }
 
 /** A topic that did not take its copies. */
@@ -35,6 +34,7 @@ export class AwayTargets {
   readonly #backoff = new ExponentialBackoff({ initialDelay: TRY_AFTER_MS, maxDelay: TRY_AFTER_MS_MAX });
   readonly #away = new Map<string, Away>();
   readonly #narrow = new Set<string>();
+  readonly #unended = new UnendedTransactions();
 
   constructor(clock: Pick<Clock, "monotonic">, logger: Logger) {
     this.#clock = clock;
@@ -45,7 +45,7 @@ export class AwayTargets {
   may(topic: string): number {
     const away = this.#away.get(topic);
     if (away === undefined) return Number.POSITIVE_INFINITY;
-    return away.unended === 0 && this.#clock.monotonic() >= away.dueAt ? 1 : 0;
+    return !this.#unended.has(topic) && this.#clock.monotonic() >= away.dueAt ? 1 : 0;
   }
 
   /** Whether a batch was too large for it: its copies are sent one by one. */
@@ -54,14 +54,14 @@ export class AwayTargets {
   }
 
   refused({ topic, why, tooLarge, ended }: Refused): void {
-    const away = this.#away.get(topic) ?? { why: "", backoff: this.#backoff.next(), dueAt: 0, unended: 0 };
+    const away = this.#away.get(topic) ?? { why: "", backoff: this.#backoff.next(), dueAt: 0 };
     if (away.why !== why) this.#logger.warn({ topic, why }, "parked copies cannot go back yet: they are held");
     away.why = why;
     away.dueAt = this.#clock.monotonic() + away.backoff.duration;
     away.backoff = away.backoff.next(undefined);
     this.#away.set(topic, away);
     if (tooLarge) this.#narrow.add(topic);
-    if (ended !== undefined) this.#waitFor(away, ended);
+    if (ended !== undefined) this.#unended.add([topic], ended);
   }
 
   /** It took a copy. */
@@ -72,15 +72,5 @@ export class AwayTargets {
   /** None of its copies are held any more. */
   forget(topic: string): void {
     this.#narrow.delete(topic);
-  }
-
-  #waitFor(away: Away, ended: Promise<void>): void {
-    away.unended += 1;
-    ended.then(
-      () => {
-        away.unended -= 1;
-      },
-      () => {},
-    );
   }
 }

@@ -2,6 +2,7 @@ import type { Producer } from "@platformatic/kafka";
 import type { Clock, Logger } from "@plugboard/runtime";
 import type { UnwritableTopic } from "../domain/ports.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
+import { UnendedTransactions } from "./unended-transactions.ts";
 
 /** Between looks at a topic whose copies are parked. */
 const PROBE_MS = 2_000;
@@ -26,8 +27,6 @@ interface Away {
   lookAt: number;
   /** It looks writable and refused: only a transaction that it was part of says that it is written again. */
   refused: boolean;
-  /** Transactions it was part of that the brokers cannot end before it takes a write. */
-  unended: number;
 }
 
 /**
@@ -40,6 +39,7 @@ interface Away {
 export class AwayTopics {
   readonly #options: AwayTopicsOptions;
   readonly #away = new Map<string, Away>();
+  readonly #unended = new UnendedTransactions();
 
   constructor(options: AwayTopicsOptions) {
     this.#options = options;
@@ -59,7 +59,7 @@ export class AwayTopics {
     const away = this.#away.get(topic);
     if (away === undefined && directory.partitions(topic) !== undefined) return true;
     if (away?.parked && clock.monotonic() < away.lookAt) return false;
-    if (away !== undefined && away.unended > 0) {
+    if (away !== undefined && this.#unended.has(topic)) {
       this.#note(topic, away.why, PROBE_MS);
       return false;
     }
@@ -86,14 +86,7 @@ export class AwayTopics {
 
   /** Topics that refused are not tried before the brokers have ended the transaction in which they did. */
   waitFor(topics: Iterable<string>, ended: Promise<void>): void {
-    const away = [...topics].flatMap((topic) => this.#away.get(topic) ?? []);
-    for (const topic of away) topic.unended += 1;
-    ended.then(
-      () => {
-        for (const topic of away) topic.unended -= 1;
-      },
-      () => {},
-    );
+    this.#unended.add(topics, ended);
   }
 
   /** A transaction with copies for these topics was committed. */
@@ -111,7 +104,7 @@ export class AwayTopics {
     let away = this.#away.get(topic);
     if (away === undefined) {
       logger.warn({ topic, why }, "the topic cannot be written now: routing waits for it");
-      away = { since: now, why, parked: false, lookAt: now, refused: false, unended: 0 };
+      away = { since: now, why, parked: false, lookAt: now, refused: false };
       this.#away.set(topic, away);
     } else if (!away.parked && !essential.has(topic) && now - away.since >= parkAfterMs) {
       logger.error({ topic, why }, "the topic cannot be written: copies are parked");

@@ -7,14 +7,15 @@ import {
   SparseLog,
   withDeadline,
 } from "@plugboard/runtime";
-import { ExponentialBackoff, type IBackoff } from "cockatiel";
-import { NO_PARKED_TARGET, type ParkedCopy, type ParkedNames, readParkedRecord } from "../domain/parked-record.ts";
+import { type ParkedNames, readParkedRecord } from "../domain/parked-record.ts";
 import type { Membership, RouterMetrics } from "../domain/ports.ts";
-import { type Held, ReturnCursors, type Stretch } from "../domain/return-cursors.ts";
+import type { Held, ReturnCursors } from "../domain/return-cursors.ts";
 import { AwayTargets } from "./away-targets.ts";
+import { ExpiredCopies } from "./expired-copies.ts";
 import { GroupMembership } from "./group-membership.ts";
-import { commitCursors, committedOffsets } from "./group-offsets.ts";
-import type { CursorsToCommit, Refusal, ReturnWriter } from "./return-writer.ts";
+import type { ReturnWriter } from "./return-writer.ts";
+import { ReturningPartition } from "./returning-partition.ts";
+import { StretchReturn } from "./stretch-return.ts";
 import { TopicReader } from "./topic-reader.ts";
 import { TopicWatch } from "./topic-watch.ts";
 
@@ -22,18 +23,10 @@ import { TopicWatch } from "./topic-watch.ts";
 const BYTES_PER_SECOND_MAX = 4 * 1024 * 1024;
 /** Between looks for something to do; where the topic ends is asked for by the watch. */
 const IDLE_MS = 500;
-const RETRY_MS = 500;
-const RETRY_MS_MAX = 15_000;
 /** How long a step under way may be finished before its partition is let go; below the session time-out (10 s). */
 const DRAIN_MS_MAX = 4_000;
-/** Of asking the group for what is committed. */
-const LOAD_DEADLINE_MS = 10_000;
-/** Between looks whether held copies are still there; nothing else is read of a partition whose topics are all away. */
-const FIRST_LOOK_MS = 10_000;
 /** Of stopping in all: the pipeline drains after it, within the same deadline of the process. */
 const STOP_MS_MAX = 6_000;
-
-const NOT_OURS = "the partition is not this process's any more";
 
 export interface ParkedReturnOptions {
   readonly kafka: KafkaSettings;
@@ -49,32 +42,11 @@ export interface ParkedReturnOptions {
   readonly clock: Clock;
 }
 
-/** One partition of the parking topic, while it is this process's. */
-interface Returning {
-  readonly partition: number;
-  readonly membership: Membership;
-  /** Undefined when they have to be read from what is committed. */
-  cursors: ReturnCursors | undefined;
-  /** Of what is acknowledged and not committed yet. */
-  uncommitted: boolean;
-  /** Where it ends, as far as known; -1 when it is not. */
-  end: number;
-  /** Whose turn it is: held copies', or that of those not looked at. */
-  heldNext: boolean;
-  backoff: IBackoff<unknown> | undefined;
-  /** Not before (monotonic). */
-  dueAt: number;
-  /** When to look where the partition begins (monotonic). */
-  firstLookAt: number;
-}
-
 /** The partitions of one membership. */
 interface Run {
-  readonly partitions: readonly Returning[];
+  readonly partitions: readonly ReturningPartition[];
   /** Aborts when nothing more is to be begun. */
   readonly stopping: AbortController;
-  /** Nothing is committed any more. */
-  over: boolean;
   done: Promise<void>;
 }
 
@@ -104,9 +76,10 @@ export class ParkedReturn implements Component {
   readonly #reader: TopicReader;
   readonly #writer: ReturnWriter;
   readonly #away: AwayTargets;
+  readonly #stretches: StretchReturn;
+  readonly #expired: ExpiredCopies;
   readonly #stopping = new AbortController();
   readonly #failures: SparseLog;
-  readonly #backoff = new ExponentialBackoff({ initialDelay: RETRY_MS, maxDelay: RETRY_MS_MAX });
   #run: Run | undefined;
   /** Of the memberships before: the writer does one step at a time. */
   #done: Promise<void> = Promise.resolve();
@@ -138,6 +111,8 @@ export class ParkedReturn implements Component {
     });
     this.#reader = new TopicReader({ kafka, groupId, topic });
     this.#writer = options.createWriter(this.#membership.consumer, (target) => this.#away.isNarrow(target));
+    this.#stretches = new StretchReturn({ ...options, writer: this.#writer, away: this.#away, log: this.#failures });
+    this.#expired = new ExpiredCopies({ ...options, reader: this.#reader });
   }
 
   /** Resolves at once: it begins when the parking topic is there, and joining goes on in the background. */
@@ -173,9 +148,7 @@ export class ParkedReturn implements Component {
 
   /** Records of this process's partitions that have not been looked at. */
   unread(): number {
-    return (this.#run?.partitions ?? []).reduce((sum, { cursors, end }) => {
-      return sum + Math.max(0, end - (cursors?.position ?? end));
-    }, 0);
+    return (this.#run?.partitions ?? []).reduce((sum, { unread }) => sum + unread, 0);
   }
 
   /** How long the parking topic keeps a copy, milliseconds; Infinity when for ever, null while not known. */
@@ -198,20 +171,14 @@ export class ParkedReturn implements Component {
   }
 
   #begin(partitions: readonly number[], membership: Membership): void {
+    const { parkedTopic: topic } = this.#options.names;
+    const group = this.#membership.consumer;
     const run: Run = {
-      partitions: partitions.map((partition) => ({
-        partition,
-        membership,
-        cursors: undefined,
-        uncommitted: false,
-        end: -1,
-        heldNext: true,
-        backoff: undefined,
-        dueAt: 0,
-        firstLookAt: 0,
-      })),
+      partitions: partitions.map((partition) => {
+        const first = () => this.#reader.first(partition);
+        return new ReturningPartition({ partition, membership, topic, group, first });
+      }),
       stopping: new AbortController(),
-      over: false,
       done: Promise.resolve(),
     };
     this.#run = run;
@@ -230,7 +197,7 @@ export class ParkedReturn implements Component {
         "returning parked copies was not finished before the partitions had to go: the last ones are returned again",
       );
     });
-    run.over = true;
+    for (const returning of run.partitions) returning.letGo();
     if (this.#run === run) this.#run = undefined;
   }
 
@@ -240,24 +207,23 @@ export class ParkedReturn implements Component {
       let worked = false;
       for (const returning of run.partitions) {
         if (signal.aborted) break;
-        worked = (await this.#attempt(run, returning)) || worked;
+        worked = (await this.#attempt(returning, signal)) || worked;
       }
       if (!worked) await this.#pause(IDLE_MS, signal);
     }
   }
 
-  async #attempt(run: Run, returning: Returning): Promise<boolean> {
+  async #attempt(returning: ReturningPartition, signal: AbortSignal): Promise<boolean> {
     const { clock, names } = this.#options;
     const { partition } = returning;
-    if (clock.monotonic() < returning.dueAt) return false;
+    if (!returning.isDue(clock.monotonic())) return false;
     try {
-      const worked = await this.#step(run, returning);
-      returning.backoff = undefined;
+      const worked = await this.#step(returning, signal);
+      returning.succeeded();
       return worked;
     } catch (error) {
-      returning.backoff = returning.backoff?.next(undefined) ?? this.#backoff.next();
-      returning.dueAt = clock.monotonic() + returning.backoff.duration;
-      if (!run.over)
+      returning.failed(clock.monotonic());
+      if (!returning.isGone)
         this.#failures.warn(
           { error, topic: names.parkedTopic, partition },
           "returning parked copies failed: trying again",
@@ -267,50 +233,32 @@ export class ParkedReturn implements Component {
   }
 
   /** @returns false when there was nothing to do. */
-  async #step(run: Run, returning: Returning): Promise<boolean> {
-    const { clock } = this.#options;
-    const cursors = returning.cursors ?? (await this.#load(returning));
-    if (returning.uncommitted) await this.#commit(run, returning, cursors);
-    if (await this.#areSomeGone(run, returning, cursors)) return true;
+  async #step(returning: ReturningPartition, signal: AbortSignal): Promise<boolean> {
+    const { clock, names } = this.#options;
+    const cursors = await returning.committed();
+    const behind = await this.#expired.behindHeld(returning, cursors);
+    if (behind !== null) {
+      await returning.goOn(behind);
+      return true;
+    }
     await this.#lookAtHeld(cursors);
-    const start = this.#nextStart(returning, cursors);
+    const start = returning.nextStart(cursors, (target) => this.#away.may(target) > 0);
     // An end before the position is another log's: reading tells.
     if (returning.end < 0 || start === returning.end) return false;
     const began = clock.monotonic();
     const read = await this.#reader.read(returning.partition, start);
     if (read.kind !== "records") {
-      const first = read.kind === "out-of-range" ? read.first : await this.#reader.first(returning.partition);
-      const isAnother = read.kind === "made-anew" || first <= start;
-      await this.#goOn(run, returning, isAnother ? new ReturnCursors(first) : this.#without(returning, cursors, first));
+      await returning.goOn(await this.#expired.behindUnreadable(returning, cursors, start, read));
       return true;
     }
     returning.end = Math.max(returning.end, read.end);
     if (read.next === start) return false;
     const at = new Date(clock.now()).toISOString();
-    const records = read.records.map((record) => readParkedRecord(record, this.#options.names, at));
-    const worked = await this.#return(run, returning, cursors, { start, end: read.next, records });
+    const records = read.records.map((record) => readParkedRecord(record, names, at));
+    const worked = await this.#stretches.return(returning, cursors, { start, end: read.next, records });
     const spent = clock.monotonic() - began;
-    await this.#pause((read.bytes / BYTES_PER_SECOND_MAX) * 1_000 - spent, run.stopping.signal);
+    await this.#pause((read.bytes / BYTES_PER_SECOND_MAX) * 1_000 - spent, signal);
     return worked;
-  }
-
-  /** Whether retention has taken copies that are held; then the cursors go on behind them. */
-  async #areSomeGone(run: Run, returning: Returning, cursors: ReturnCursors): Promise<boolean> {
-    const { clock } = this.#options;
-    if (cursors.held.size === 0 || clock.monotonic() < returning.firstLookAt) return false;
-    returning.firstLookAt = clock.monotonic() + FIRST_LOOK_MS;
-    const first = await this.#reader.first(returning.partition);
-    if (first <= cursors.encode().offset) return false;
-    await this.#goOn(run, returning, this.#without(returning, cursors, first));
-    return true;
-  }
-
-  /** Where held copies and those not looked at both wait, they take turns. */
-  #nextStart(returning: Returning, cursors: ReturnCursors): number {
-    const held = cursors.start((target) => this.#away.may(target) > 0);
-    const both = held < cursors.position && cursors.position < returning.end;
-    returning.heldNext = !both || !returning.heldNext;
-    return returning.heldNext ? held : cursors.position;
   }
 
   /** Held topics whose turn it is: nothing is read for those that are seen to be away still. */
@@ -322,134 +270,9 @@ export class ParkedReturn implements Component {
     }
   }
 
-  /** @returns false when nothing of it could be done. */
-  async #return(
-    run: Run,
-    returning: Returning,
-    cursors: ReturnCursors,
-    stretch: Stretch<ParkedCopy>,
-  ): Promise<boolean> {
-    const allowed = new Map<string, number>();
-    const refusedFrom = new Map<string, number>();
-    const terms = {
-      may: (target: string) => {
-        const count = allowed.get(target) ?? this.#away.may(target);
-        allowed.set(target, count);
-        return count;
-      },
-      refusedFrom,
-    };
-    for (;;) {
-      if (run.over) throw new Error(NOT_OURS);
-      const { write, next } = cursors.through(stretch, terms);
-      if (await this.#someUnwritable(write, refusedFrom)) continue;
-      if (write.length === 0 && next.encode().metadata === cursors.encode().metadata) {
-        if (stretch.start === cursors.position) this.#noRoom(returning);
-        return false;
-      }
-      const refusals = write.length === 0 ? [] : await this.#write(returning, write, next);
-      for (const refusal of refusals) this.#refused(refusal, refusedFrom);
-      // Nothing was written then: again, without those that refused.
-      if (this.#writer.commits && refusals.length > 0) continue;
-      this.#returned(write, refusedFrom);
-      const reached = refusals.length === 0 ? next : cursors.through(stretch, terms).next;
-      for (const target of cursors.held.keys()) if (!reached.held.has(target)) this.#away.forget(target);
-      if (this.#writer.commits && write.length > 0) returning.cursors = reached;
-      else await this.#goOn(run, returning, reached);
-      return true;
-    }
-  }
-
-  /** Looks at the topics before anything is sent. */
-  async #someUnwritable(write: readonly ParkedCopy[], refusedFrom: Map<string, number>): Promise<boolean> {
-    const firsts = new Map<string, number>();
-    for (const { target, offset } of write) if (!firsts.has(target)) firsts.set(target, offset);
-    let found = false;
-    for (const [topic, from] of firsts) {
-      const why = await this.#writer.whyUnwritable(topic);
-      if (why === null) continue;
-      this.#refused({ topic, from, why, tooLarge: false }, refusedFrom);
-      found = true;
-    }
-    return found;
-  }
-
-  async #write(returning: Returning, write: readonly ParkedCopy[], next: ReturnCursors): Promise<Refusal[]> {
-    try {
-      return await this.#writer.write(write, commitOf(returning, next));
-    } catch (error) {
-      // Nobody knows whether they were committed.
-      if (this.#writer.commits) returning.cursors = undefined;
-      throw error;
-    }
-  }
-
-  #refused(refusal: Refusal, refusedFrom: Map<string, number>): void {
-    this.#away.refused(refusal);
-    refusedFrom.set(refusal.topic, Math.min(refusal.from, refusedFrom.get(refusal.topic) ?? refusal.from));
-  }
-
-  #returned(write: readonly ParkedCopy[], refusedFrom: ReadonlyMap<string, number>): void {
-    const { metrics } = this.#options;
-    const counts = new Map<string, number>();
-    for (const { target, offset, malformed } of write) {
-      if (offset >= (refusedFrom.get(target) ?? Number.POSITIVE_INFINITY)) continue;
-      if (malformed) metrics.malformed(NO_PARKED_TARGET);
-      else counts.set(target, (counts.get(target) ?? 0) + 1);
-      if (!refusedFrom.has(target)) this.#away.written(target);
-    }
-    for (const [target, count] of counts) metrics.parkedReturned(target, count);
-  }
-
-  #noRoom({ partition, cursors }: Returning): void {
-    const topics = cursors?.held.size;
-    this.#failures.warn({ partition, topics }, "too many topics are away: parked copies behind theirs wait with them");
-  }
-
-  /** What was parked before an offset is gone: the topic's retention was shorter than the trouble. */
-  #without({ partition }: Returning, cursors: ReturnCursors, first: number): ReturnCursors {
-    const { metrics, logger, names } = this.#options;
-    const { next, lost } = cursors.from(first);
-    // What had not been looked at may have been anybody's.
-    const topics = cursors.position < first ? [...lost, names.parkedTopic] : lost;
-    for (const topic of topics) metrics.parkedExpired(topic);
-    logger.error({ partition, first, topics }, "parked copies were deleted before they could go back to their topics");
-    return next;
-  }
-
-  async #goOn(run: Run, returning: Returning, cursors: ReturnCursors): Promise<void> {
-    returning.cursors = cursors;
-    returning.uncommitted = true;
-    await this.#commit(run, returning, cursors);
-  }
-
-  async #commit(run: Run, returning: Returning, cursors: ReturnCursors): Promise<void> {
-    if (run.over) throw new Error(NOT_OURS);
-    await commitCursors(this.#membership.consumer, this.#options.names.parkedTopic, commitOf(returning, cursors));
-    returning.uncommitted = false;
-  }
-
-  async #load(returning: Returning): Promise<ReturnCursors> {
-    const { parkedTopic } = this.#options.names;
-    const { partition } = returning;
-    const asked = committedOffsets(this.#membership.consumer, parkedTopic, [partition]);
-    const committed = await withDeadline(asked, LOAD_DEADLINE_MS, "the committed offsets are not known");
-    const { offset, metadata } = committed?.get(partition) ?? { offset: -1n, metadata: null };
-    const cursors =
-      offset < 0n
-        ? new ReturnCursors(await this.#reader.first(partition))
-        : ReturnCursors.decode(Number(offset), metadata);
-    returning.cursors = cursors;
-    return cursors;
-  }
-
   async #pause(ms: number, signal: AbortSignal): Promise<void> {
     if (ms > 0) await this.#options.clock.sleep(ms, signal).catch(() => {});
   }
-}
-
-function commitOf({ partition, membership }: Returning, cursors: ReturnCursors): CursorsToCommit {
-  return { partition, membership, cursors: cursors.encode() };
 }
 
 function joined(topic: string, held: Held, before: HeldCopies | undefined): HeldCopies {
