@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePorts, type JavaProgram, projectRoot } from "@plugboard/stack";
+import { freePorts, type JavaProgram, projectRoot, shippedFlags } from "@plugboard/stack";
 import type { BenchSession, PreparedWorkload } from "./bench-session.ts";
 import { type Child, nodeCommand, startChild, untilReady } from "./child.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -150,7 +149,7 @@ async function startKafkaJs(job: PeerJob): Promise<Child> {
   return await startChild({
     name: "kafkajs-router",
     command: nodeCommand(),
-    args: [...shippedFlags(), join(import.meta.dirname, "peers", "kafkajs-router.ts")],
+    args: [...shippedFlags("apps/router"), join(import.meta.dirname, "peers", "kafkajs-router.ts")],
     env: { ...peerEnvironment(job), BENCH_ROUTES: job.routesFile },
     directory: job.directory,
   });
@@ -164,7 +163,7 @@ async function startPlugboard(job: PeerJob, own: Record<string, string>): Promis
   const router = await startChild({
     name: "router",
     command: nodeCommand(),
-    args: [...shippedFlags(), ...profile, join(projectRoot(), "apps/router/dist/main.js")],
+    args: [...shippedFlags("apps/router"), ...profile, join(projectRoot(), "apps/router/dist/main.js")],
     env: {
       ...plane.routerEnvironment,
       PORT: String(port),
@@ -178,11 +177,4 @@ async function startPlugboard(job: PeerJob, own: Record<string, string>): Promis
   });
   await untilReady(router, `http://127.0.0.1:${port}`);
   return router;
-}
-
-/** The flags of the router's own start script. */
-function shippedFlags(): string[] {
-  const file = join(projectRoot(), "apps/router/package.json");
-  const { scripts } = JSON.parse(readFileSync(file, "utf8")) as { scripts: { start: string } };
-  return scripts.start.split(" ").filter((word) => word.startsWith("--"));
 }

@@ -10,6 +10,7 @@ export { createOwnedDirectory } from "./owned-directory.ts";
 export { type PostgresOptions, type PostgresServer, startPostgres } from "./postgres-server.ts";
 export { compileCache, projectRoot } from "./project-paths.ts";
 export { type RedisOptions, type RedisServer, startRedis } from "./redis-server.ts";
+export { shippedFlags } from "./shipped-flags.ts";
 export { type ProcessOptions, type ServiceProcess, startProcess } from "./start-process.ts";
 export { type RunningStack, type StackOptions, startStack } from "./start-stack.ts";
 export { type Supervised, type SuperviseOptions, supervise } from "./supervise.ts";

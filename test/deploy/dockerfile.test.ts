@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
-import { projectRoot } from "@plugboard/stack";
+import { projectRoot, shippedFlags } from "@plugboard/stack";
 import { contextFiles } from "./build-context.ts";
 import { imageOf, stagesOf, wholeStage } from "./docker-stages.ts";
 import { findings, RULES } from "./dockerfile-rules.ts";
@@ -70,6 +70,14 @@ describe("the Dockerfile", () => {
 
   test.each(IMAGES)("has a target for %s that runs its main file", (name) => {
     expect(imageOf(stages, name).command?.at(-1)).toMatch(new RegExp(`/${name}/dist/main.js$`));
+  });
+
+  test.each(IMAGES)("starts %s with the flags of node that its own start script has", (name) => {
+    const command = imageOf(stages, name).command ?? [];
+    const main = command.at(-1) ?? "";
+    expect(command.filter((word) => word.startsWith("--"))).toEqual(
+      shippedFlags(main.replace(/\/dist\/main\.js$/, "")),
+    );
   });
 
   test("has the Node that the tests run on", () => {

@@ -1,43 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import { type RedisServer, type ServiceProcess, startProcess, startRedis } from "@plugboard/stack";
-import { ManagerStub } from "./manager-stub.ts";
-import { binaryEvent, header, Installation, idsOf, type ReadRecord, until } from "./router-harness.ts";
+import { beforeEach, describe, expect, test } from "@jest/globals";
+import { type ServiceProcess, startProcess } from "@plugboard/stack";
+import { binaryEvent, header, type Installation, idsOf, type ReadRecord, until } from "./router-harness.ts";
+import { RouterProcesses } from "./router-processes.ts";
 
 describe("routers as processes, with the real routing table", () => {
-  const manager = new ManagerStub();
-  let managerUrl: string;
-  let redis: RedisServer;
+  const routers = new RouterProcesses({ partitions: 6 });
+  const { manager } = routers;
   let at: Installation;
-  let processes: ServiceProcess[] = [];
-  beforeAll(async () => {
-    redis = await startRedis();
-    managerUrl = await manager.start();
-    manager.enable("team-1", ["sheets"]);
-  });
-  afterAll(async () => {
-    await manager.stop();
-    await redis.stop();
-  });
-  beforeEach(async () => {
-    at = await new Installation().open(["sheets"], { partitions: 6 });
-    await manager.publish(redis.url, at.name);
-  });
-  afterEach(async () => {
-    await Promise.all(processes.map((process) => process.kill("SIGKILL")));
-    processes = [];
-    await at.close();
+  beforeEach(() => {
+    at = routers.at;
   });
 
   async function start(overrides: Record<string, string> = {}, ready = true): Promise<ServiceProcess> {
-    const env = at.environment({
-      REDIS_URL: redis.url,
-      MANAGER_URL: managerUrl,
-      PLUGBOARD_NAMESPACE: at.name,
-      LOG_LEVEL: "info",
-      ...overrides,
-    });
-    const process = await startProcess({ entry: "apps/router/src/main.ts", env, name: "router" });
-    processes.push(process);
+    const process = await routers.start(overrides);
     if (ready) await process.waitForLog(assigned(), 30_000);
     return process;
   }
@@ -78,6 +53,7 @@ describe("routers as processes, with the real routing table", () => {
   test("Redis flushed, killed and back mid-stream: everything is routed, once", async () => {
     const router = await start();
     const callsBefore = manager.calls;
+    const { redis } = routers;
     const { sent, copies } = await sendWhile(async () => {
       await manager.flush(redis.url);
       await until("the manager is asked", () => manager.calls > callsBefore);

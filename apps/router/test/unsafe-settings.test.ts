@@ -1,16 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "@jest/globals";
 import { ConfigResourceTypes } from "@platformatic/kafka";
-import {
-  type KafkaCluster,
-  type RedisServer,
-  type ServiceProcess,
-  startKafka,
-  startProcess,
-  startRedis,
-} from "@plugboard/stack";
+import { type KafkaCluster, startKafka } from "@plugboard/stack";
 import { Redis } from "ioredis";
-import { ManagerStub } from "./manager-stub.ts";
 import { binaryEvent, Installation } from "./router-harness.ts";
+import { RouterProcesses } from "./router-processes.ts";
 
 const SLOW_MS = 120_000;
 
@@ -76,58 +69,26 @@ describe("three brokers", () => {
 });
 
 describe("one broker, and a router as a process", () => {
-  const manager = new ManagerStub();
-  let managerUrl: string;
-  let redis: RedisServer;
-  let at: Installation;
-  let router: ServiceProcess;
-  beforeAll(async () => {
-    redis = await startRedis();
-    managerUrl = await manager.start();
-    manager.enable("team-1", ["sheets"]);
-  });
-  afterAll(async () => {
-    await manager.stop();
-    await redis.stop();
-  });
-  beforeEach(async () => {
-    at = await new Installation().open(["sheets"]);
-    await manager.publish(redis.url, at.name);
-  });
-  afterEach(async () => {
-    await router.kill("SIGKILL");
-    await setPolicy("noeviction");
-    await at.close();
-  });
+  const routers = new RouterProcesses();
+  afterEach(() => setPolicy("noeviction"));
 
   async function setPolicy(policy: string): Promise<void> {
-    const client = new Redis(redis.url);
+    const client = new Redis(routers.redis.url);
     await client.config("SET", "maxmemory-policy", policy);
     client.disconnect();
   }
 
-  async function start(overrides: Record<string, string> = {}): Promise<ServiceProcess> {
-    const env = at.environment({
-      REDIS_URL: redis.url,
-      MANAGER_URL: managerUrl,
-      PLUGBOARD_NAMESPACE: at.name,
-      LOG_LEVEL: "info",
-      ...overrides,
-    });
-    router = await startProcess({ entry: "apps/router/src/main.ts", env, name: "router" });
-    return router;
-  }
-
   test("starts, and says that one broker is a risk", async () => {
-    await start();
+    const router = await routers.start();
     await router.waitForLog(/partitions assigned/, 30_000);
     expect(router.logs()).toMatch(/"where":"Kafka","what":"there is one broker/);
   });
 
   test("Redis that evicts any key, and a compacted topic: both are named, and it leaves with 1", async () => {
     await setPolicy("allkeys-lru");
+    const { at } = routers;
     await configure(at, at.responses, { "cleanup.policy": "compact" });
-    await start();
+    const router = await routers.start();
     expect(await router.exited).toBe(1);
     expect(router.logs()).toMatch(/"where":"Redis","what":"maxmemory-policy allkeys-lru/);
     expect(router.logs()).toMatch(/"what":"cleanup.policy=compact/);
@@ -137,7 +98,8 @@ describe("one broker, and a router as a process", () => {
 
   test("PLUGBOARD_ALLOW_UNSAFE starts it all the same, loudly", async () => {
     await setPolicy("allkeys-lru");
-    await start({ PLUGBOARD_ALLOW_UNSAFE: "true" });
+    const { at } = routers;
+    const router = await routers.start({ PLUGBOARD_ALLOW_UNSAFE: "true" });
     await at.send([binaryEvent("team-1")]);
     await at.read(at.topicOf("sheets"), 1);
     expect(router.logs()).toMatch(/"level":"error".*running although data can be lost/);

@@ -5,6 +5,7 @@ import {
   projectRoot,
   type StackAddresses,
   type Supervised,
+  shippedFlags,
   supervise,
   waitUntil,
 } from "@plugboard/stack";
@@ -26,7 +27,6 @@ interface ServiceSpec {
   readonly package: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
-  readonly nodeFlags?: readonly string[];
 }
 
 const READY_DEADLINE_MS = 60_000;
@@ -104,7 +104,7 @@ function spawnService(spec: ServiceSpec, logFile: string): Promise<Supervised> {
   const passed = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return supervise({
     command: process.execPath,
-    args: [...(spec.nodeFlags ?? []), ...nodeArguments(spec.package, "main")],
+    args: [...shippedFlags(spec.package), ...nodeArguments(spec.package, "main")],
     cwd: projectRoot(),
     env: { PATH, HOME, ...compileCache(), ...passed, ...spec.env, PORT: String(spec.port) },
     output: { file: logFile },

@@ -24,8 +24,6 @@ export interface VendorUrls {
 }
 
 const MIGRATION_DEADLINE_MS = 60_000;
-/** As the router's own start script has them (docs/decisions/0082). */
-const ROUTER_FLAGS = ["--max-semi-space-size=16", "--external-memory-accounted-in-global-limit"];
 const PLUGIN_PORTS = { validator: 4201, "google-sheets": 4202, sms: 4203 } as const;
 
 /** Applies the manager's migrations and starts it. */
@@ -106,7 +104,6 @@ export async function startRouters(
           MANAGER_TOKEN: token,
           ROUTER_INSTANCE_ID: `router-${n}`,
         },
-        nodeFlags: ROUTER_FLAGS,
       }),
     );
   }
