@@ -1,12 +1,13 @@
-import { DELIVERY_HEADER, deadLetterTopic } from "@plugboard/contract";
+import { DELIVERY_HEADER, deadLetterTopic, LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
 import { waitUntil } from "@plugboard/stack";
-import type { CopyRecord } from "./check-history.ts";
+import type { CopyRecord } from "./history.ts";
 import { headerText, readTopic } from "./read-topic.ts";
 import type { Rig } from "./rig.ts";
 import { PROCESS_PLUGIN } from "./teams.ts";
 
 const EFFECTS_MS = 240_000;
 const GROUP = `plugboard.${PROCESS_PLUGIN}`;
+const TOPICS = pluginTopics(PROCESS_PLUGIN);
 
 /** What became of the copies in the topic of the plugin that runs as a process. */
 export interface EffectFindings {
@@ -20,19 +21,25 @@ export interface EffectFindings {
   readonly unexpectedDeadLetters: readonly string[];
 }
 
-/** Waits until the plugin has done all it can do: its consumer is at the end, and nothing waits for a retry. */
+/** Waits until the plugin has done all it can do: its consumers are at the end of its lanes, and nothing waits for a retry. */
 export async function effectsDone(rig: Rig): Promise<void> {
-  const topic = `plugin.${PROCESS_PLUGIN}`;
   const [plugin] = rig.plugins;
   await waitUntil("the plugin has handled everything", EFFECTS_MS, async () => {
-    const ends = await rig.admin.fetchTopicOffsets(topic);
-    const committed = await rig.committed(GROUP, topic);
-    const read = ends.every(({ partition, high }) => (committed.get(partition) ?? 0) >= Number(high));
-    return (read && (await plugin?.metric("plugin_retries_waiting")) === 0) || undefined;
+    for (const lane of LANES) {
+      const ends = await rig.admin.fetchTopicOffsets(TOPICS[lane]);
+      const committed = await committedOf(rig, lane);
+      if (ends.some(({ partition, high }) => (committed.get(partition) ?? 0) < Number(high))) return undefined;
+    }
+    return (await plugin?.metric("plugin_retries_waiting")) === 0 || undefined;
   });
 }
 
-/** @param troubled deliveries that may become dead letters: those made while the vendor was in trouble. */
+/** What the plugin's group of a lane has committed, by partition. */
+function committedOf(rig: Rig, lane: Lane): Promise<ReadonlyMap<number, number>> {
+  return rig.committed(laneGroup(GROUP, lane), TOPICS[lane]);
+}
+
+/** Reads what became of the copies, and judges it. @param troubled see {@link Effects}. */
 export async function checkEffects(
   rig: Rig,
   copies: readonly CopyRecord[],
@@ -43,14 +50,31 @@ export async function checkEffects(
   const partitions = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
   const records = partitions === 0 ? [] : await readTopic(rig, topic, partitions);
   const dead = new Set(records.map((record) => headerText(record, DELIVERY_HEADER.id) ?? ""));
-  const wanted = new Map(
-    copies.filter(({ plugin, parked }) => plugin === PROCESS_PLUGIN && !parked).map((copy) => [copy.delivery, copy]),
-  );
-  const committed = await rig.committed(GROUP, `plugin.${PROCESS_PLUGIN}`);
-  const missing = [...wanted.values()].filter(({ delivery }) => !rig.sink.effects.has(delivery) && !dead.has(delivery));
-  const isCommitted = ({ partition, offset }: CopyRecord) => offset < (committed.get(partition) ?? 0);
+  const committed = new Map<Lane, ReadonlyMap<number, number>>();
+  for (const lane of LANES) committed.set(lane, await committedOf(rig, lane));
+  const own = copies.filter(({ plugin, parked }) => plugin === PROCESS_PLUGIN && !parked);
+  return judgeEffects({ copies: own, effects: new Set(rig.sink.effects.keys()), dead, committed, troubled });
+}
+
+/** What became of the plugin's deliveries. */
+export interface Effects {
+  /** All in the plugin's lanes. */
+  readonly copies: readonly CopyRecord[];
+  /** Deliveries that had their effect, and those that are dead letters. */
+  readonly effects: ReadonlySet<string>;
+  readonly dead: ReadonlySet<string>;
+  /** By lane and partition. */
+  readonly committed: ReadonlyMap<Lane, ReadonlyMap<number, number>>;
+  /** Deliveries that may become dead letters: those made while the vendor was in trouble. */
+  readonly troubled: (copy: CopyRecord) => boolean;
+}
+
+export function judgeEffects({ copies, effects, dead, committed, troubled }: Effects): EffectFindings {
+  const wanted = new Map(copies.map((copy) => [copy.delivery, copy]));
+  const missing = [...wanted.values()].filter(({ delivery }) => !effects.has(delivery) && !dead.has(delivery));
+  const isCommitted = ({ lane, partition, offset }: CopyRecord) => offset < (committed.get(lane)?.get(partition) ?? 0);
   return {
-    effects: rig.sink.effects.size,
+    effects: effects.size,
     deadLetters: dead.size,
     withoutEffect: missing.filter(isCommitted).map(({ delivery }) => delivery),
     backlog: missing.filter((copy) => !isCommitted(copy)).map(({ delivery }) => delivery),

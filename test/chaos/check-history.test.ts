@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { deliveryId } from "@plugboard/contract";
-import { type CopyRecord, checkHistory, type Findings, type History, type InputRecord } from "./check-history.ts";
+import { checkHistory } from "./check-history.ts";
+import type { CopyRecord, Findings, History, InputRecord } from "./history.ts";
 
 const START = 1_000_000;
 const TEAM = "team-a";
@@ -14,12 +15,15 @@ const inputs: InputRecord[] = Array.from({ length: 5 }, (_, offset) => ({
   key: "key",
   team: TEAM,
   appendedAt: START + offset * 1_000,
+  bytes: 100,
+  priority: null,
 }));
 
 function copyOf(input: InputRecord, change: Partial<CopyRecord> = {}): CopyRecord {
   const plugin = change.plugin ?? "steady";
   return {
     plugin,
+    lane: "live",
     partition: 0,
     offset: input.offset,
     origin: input.origin,
@@ -42,6 +46,8 @@ const whole: History = {
   deadLetters: [],
   poison: [],
   enabled: { [TEAM]: ["steady"], "team-none": [] },
+  limited: { [TEAM]: ["limited"] },
+  inFlightBytesMax: 1_000,
   steadyPlugin: "steady",
   changes: [],
   windows: [],
@@ -51,7 +57,7 @@ const whole: History = {
 
 /** What is found in a history that differs from the whole one, without what is not found. */
 function found(change: Partial<History>): Partial<Findings> {
-  const findings = checkHistory({ ...whole, ...change });
+  const { repeatedBytesMax: _, ...findings } = checkHistory({ ...whole, ...change });
   return Object.fromEntries(
     Object.entries(findings).filter(([, value]) => (value as { length?: number }).length !== 0 && value !== 0),
   );
@@ -171,6 +177,78 @@ describe("the checker of histories", () => {
     expect(found({ copies, disturbances: [kill], delivery: "exactly-once" })).toEqual(unexplained);
   });
 
+  test("finds more repeated after one cause than the routers may have had in flight", () => {
+    const kill = { at: START + 30_000, what: "kill -9" };
+    const again = inputs.map((input) => copyOf(input, { appendedAt: START + 60_000 }));
+    const change = { copies: [...whole.copies, ...again], disturbances: [kill] };
+    expect(found({ ...change, inFlightBytesMax: 500 })).toEqual({ duplicates: 5 });
+    expect(checkHistory({ ...whole, ...change }).repeatedBytesMax).toBe(500);
+    const tooMuch = ["500 bytes of events after kill -9 at 1970-01-01T00:17:10.000Z"];
+    expect(found({ ...change, inFlightBytesMax: 499 })).toEqual({ duplicates: 5, repeatedTooMuch: tooMuch });
+    // Another kill between them explains its part of it.
+    const late = [...again.slice(0, 2), ...again.slice(2).map((copy) => ({ ...copy, appendedAt: START + 120_000 }))];
+    const disturbances = [kill, { at: START + 90_000, what: "kill -9" }];
+    const both = { copies: [...whole.copies, ...late], disturbances, inFlightBytesMax: 300 };
+    expect(found(both)).toEqual({ duplicates: 5 });
+  });
+
+  describe("of lanes", () => {
+    const marked = (priority: InputRecord["priority"]) => inputs.map((input) => ({ ...input, priority }));
+    const taking = (plugin: string, ...lanes: CopyRecord["lane"][]) =>
+      lanes.map((lane, index) => copyOf(inputs[index] as InputRecord, { plugin, lane }));
+    const enabled = { [TEAM]: ["steady", "limited"] };
+    const all = (plugin: string, lane: CopyRecord["lane"]) => taking(plugin, lane, lane, lane, lane, lane);
+
+    test("finds a copy in a lane that its event does not give", () => {
+      const copies = all("steady", "live").with(0, copyOf(first, { lane: "bulk" }));
+      expect(found({ copies })).toEqual({ wrongLane: [`steady bulk ${first.origin}`] });
+      expect(found({ inputs: marked("urgent"), copies: all("steady", "priority") })).toEqual({});
+      expect(found({ inputs: marked("urgent"), copies: all("steady", "live") }).wrongLane).toHaveLength(5);
+      expect(found({ inputs: marked("urgent"), copies: all("steady", "bulk") }).wrongLane).toHaveLength(5);
+      expect(found({ inputs: marked("bulk"), copies: all("steady", "bulk") })).toEqual({});
+      expect(found({ inputs: marked("bulk"), copies: all("steady", "live") }).wrongLane).toHaveLength(5);
+    });
+
+    test("takes bulk for right where there is a quota, and no other lane", () => {
+      const copies = [...whole.copies, ...taking("limited", "live", "bulk", "live", "bulk", "bulk")];
+      expect(found({ enabled, copies })).toEqual({});
+      const urgent = [...whole.copies, ...taking("limited", "live", "priority", "live", "bulk", "bulk")];
+      expect(found({ enabled, copies: urgent })).toEqual({ wrongLane: [`limited priority ${second.origin}`] });
+    });
+
+    test("holds the order within each lane, and not between them", () => {
+      const [one, two, three, four, five] = taking("limited", "live", "bulk", "live", "bulk", "bulk") as [
+        CopyRecord,
+        CopyRecord,
+        CopyRecord,
+        CopyRecord,
+        CopyRecord,
+      ];
+      const steady = whole.copies;
+      expect(found({ enabled, copies: [...steady, two, four, five, one, three] })).toEqual({});
+      const broken = { orderBreaks: [`limited ${two.origin}`] };
+      expect(found({ enabled, copies: [...steady, one, three, four, two, five] })).toEqual(broken);
+    });
+
+    test("takes an event that was read again and took another lane for right, at-least-once", () => {
+      // The first took live and was killed on its way; the second took bulk. Then both again.
+      const at = (ms: number) => ({ appendedAt: START + ms + 5, routedAt: START + ms });
+      const copies = [
+        ...whole.copies,
+        copyOf(second, { plugin: "limited", lane: "bulk", ...at(10_000) }),
+        copyOf(first, { plugin: "limited", lane: "bulk", ...at(60_000) }),
+        copyOf(second, { plugin: "limited", lane: "live", ...at(60_000) }),
+        ...inputs.slice(2).map((input) => copyOf(input, { plugin: "limited", ...at(60_000) })),
+      ];
+      const disturbances = [{ at: START + 30_000, what: "kill -9" }];
+      expect(found({ enabled, copies, disturbances })).toEqual({ overtakenByRule: 1, duplicates: 1 });
+      const orderBreaks = [`limited ${first.origin}`];
+      expect(found({ enabled, copies })).toMatchObject({ orderBreaks });
+      expect(found({ enabled, copies, disturbances, delivery: "exactly-once" })).toMatchObject({ orderBreaks });
+      expect(found({ enabled, copies, disturbances, limited: {} })).toMatchObject({ orderBreaks });
+    });
+  });
+
   test("asks a changing rule at the time an event was routed, and leaves the time of the change open", () => {
     const on = { team: TEAM, plugin: "ruled", enabled: true, askedAt: START - 60_000, inForceAt: START - 59_000 };
     const off = { ...on, enabled: false, askedAt: third.appendedAt, inForceAt: third.appendedAt + 100 };
@@ -199,6 +277,7 @@ describe("the checker of histories", () => {
     const committed = new Map([[0, poisoned.offset + 1]]);
     expect(found({ ...history, committed }).deadLetterErrors).toEqual([`${poisoned.origin} is no dead letter`]);
     expect(found(history)).toEqual({ backlog: [poisoned.origin] });
+    expect(found({ poison: ["{"] }).deadLetterErrors).toEqual(["{ was never stored"]);
     expect(found({ deadLetters: [first.origin] }).deadLetterErrors).toEqual([`${first.origin} is no poison`]);
   });
 });

@@ -1,6 +1,16 @@
-import { DEAD_LETTER_HEADER, DELIVERY_HEADER, deadLetterTopic, EVENT_HEADER } from "@plugboard/contract";
+import {
+  DEAD_LETTER_HEADER,
+  DELIVERY_HEADER,
+  deadLetterTopic,
+  EVENT_HEADER,
+  type EventPriority,
+  LANES,
+  type Lane,
+  pluginTopics,
+} from "@plugboard/contract";
+import { PARKED_TARGET_HEADER } from "../../apps/router/src/domain/outgoing.ts";
 import type { SourceRecord } from "../../apps/router/src/domain/ports.ts";
-import type { CopyRecord, History, InputRecord } from "./check-history.ts";
+import type { CopyRecord, History, InputRecord } from "./history.ts";
 import type { Load } from "./load.ts";
 import { headerText, readTopic } from "./read-topic.ts";
 import type { DueTimes } from "./recovery.ts";
@@ -9,6 +19,7 @@ import {
   ENABLED,
   PARKED,
   PROCESS_PLUGIN,
+  QUOTAS,
   RESPONSES,
   ROUTER_GROUP,
   SOURCE,
@@ -18,6 +29,11 @@ import {
 
 const PREFIX = "plugin.";
 
+interface Target {
+  readonly plugin: string;
+  readonly lane: Lane;
+}
+
 /** Everything that is in the topics; routers and plugins must have been stopped. */
 export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: History; due: DueTimes }> {
   const partitions = await partitionCounts(rig);
@@ -25,11 +41,16 @@ export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: Hi
   const due = new Map<string, number>();
   const inputs: InputRecord[] = (await read(RESPONSES)).map((record) => asInput(record, due));
   const copies: CopyRecord[] = [];
+  const targets = new Map<string, Target>();
   for (const plugin of [...TOPIC_PLUGINS, PROCESS_PLUGIN])
-    for (const record of await read(`${PREFIX}${plugin}`)) copies.push(asCopy(record, plugin, false));
+    for (const lane of LANES) targets.set(pluginTopics(plugin)[lane], { plugin, lane });
+  for (const [topic, target] of targets)
+    for (const record of await read(topic)) copies.push(asCopy(record, target, false));
   if (partitions.has(PARKED))
-    for (const record of await read(PARKED))
-      copies.push(asCopy(record, (headerText(record, "pb-parked-target") ?? "").slice(PREFIX.length), true));
+    for (const record of await read(PARKED)) {
+      const topic = headerText(record, PARKED_TARGET_HEADER) ?? "";
+      copies.push(asCopy(record, targets.get(topic) ?? { plugin: topic, lane: "live" }, true));
+    }
   const deadLetters = (await read(deadLetterTopic(RESPONSES))).map(
     (record) => headerText(record, DEAD_LETTER_HEADER.origin) ?? "no origin",
   );
@@ -44,6 +65,8 @@ export async function gatherHistory(rig: Rig, load: Load): Promise<{ history: Hi
     deadLetters,
     poison: journal.poison,
     enabled: ENABLED,
+    limited: Object.fromEntries(Object.entries(QUOTAS).map(([team, quotas]) => [team, Object.keys(quotas)])),
+    inFlightBytesMax: rig.inFlightBytesMax,
     steadyPlugin: STEADY_PLUGIN,
     changes: journal.changes,
     windows: journal.windows,
@@ -63,17 +86,20 @@ function asInput(record: SourceRecord, due: Map<string, number>): InputRecord {
   const origin = `${RESPONSES}/${partition}/${offset}`;
   const id = headerText(record, EVENT_HEADER.id);
   const key = content.key?.toString() ?? "";
-  const place = { origin, partition, offset, key, appendedAt: timestampMs };
+  const bytes = content.end - content.start;
+  const priority = (headerText(record, EVENT_HEADER.priority) ?? null) as EventPriority | null;
+  const place = { origin, partition, offset, key, appendedAt: timestampMs, bytes, priority };
   if (id === undefined) return { ...place, id: origin, team: "", poison: content.value?.toString() ?? "" };
   due.set(id, Date.parse(headerText(record, EVENT_HEADER.time) ?? ""));
   return { ...place, id, team: headerText(record, EVENT_HEADER.teamId) ?? "" };
 }
 
-function asCopy(record: SourceRecord, plugin: string, parked: boolean): CopyRecord {
+function asCopy(record: SourceRecord, { plugin, lane }: Target, parked: boolean): CopyRecord {
   const { partition, offset, timestampMs } = record;
   const header = (name: string) => headerText(record, name) ?? "";
   return {
     plugin,
+    lane,
     partition,
     offset,
     parked,

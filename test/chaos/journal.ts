@@ -4,6 +4,10 @@ import { readFileSync } from "node:fs";
 export interface FaultWindow {
   readonly fault: string;
   readonly injectedAt: number;
+  /** The fault takes a member from the routers' group. */
+  readonly losesMember: boolean;
+  /** Nobody can do anything against the fault while it stands. */
+  readonly standing: boolean;
   healedAt: number;
   /** When everything written before had been routed and every process was ready again. */
   settledAt: number;
@@ -38,9 +42,18 @@ const REPEATING_LOGS: readonly string[] = [
 /** What a copy's first write may be ahead of the noted time of the kill that has it repeated. */
 const NOTED_LATE_MS = 2_000;
 
-/** Whether anything may have had events read again that were routed before `first`, and written again by `second`. */
-export function disturbedBetween(disturbances: readonly Disturbance[], first: number, second: number): boolean {
-  return disturbances.some(({ at }) => at >= first - NOTED_LATE_MS && at <= second + NOTED_LATE_MS);
+/** The last thing that may have had events read again that were routed before `first`, and written again by `second`. */
+export function causeBetween(
+  disturbances: readonly Disturbance[],
+  first: number,
+  second: number,
+): Disturbance | undefined {
+  return disturbances
+    .filter(({ at }) => at >= first - NOTED_LATE_MS && at <= second + NOTED_LATE_MS)
+    .reduce<Disturbance | undefined>(
+      (last, each) => (last === undefined || each.at >= last.at ? each : last),
+      undefined,
+    );
 }
 
 /** What was done to the installation, and when. */

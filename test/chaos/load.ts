@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { EVENT_HEADER } from "@plugboard/contract";
 import type { SafeProducer } from "@plugboard/kafka";
-import { ENABLED, RESPONSES, SOURCE } from "./teams.ts";
+import { ENABLED, LANED_TEAM, RESPONSES, SOURCE } from "./teams.ts";
 
 /** Each lane sends one batch after the other, so that a key's events stay in order whatever is sent again. */
 const LANES = 4;
@@ -9,6 +9,9 @@ const KEYS_PER_TEAM = 12;
 const TICK_MS = 25;
 const BATCH_MAX = 500;
 const RETRY_MS = 250;
+/** Of the events of {@link LANED_TEAM}, in every key: each so many-th is urgent, or history. */
+const URGENT_EVERY = 5;
+const HISTORY_EVERY = 7;
 
 interface Key {
   readonly key: string;
@@ -18,6 +21,8 @@ interface Key {
 interface Due extends Key {
   readonly id: string;
   readonly scheduledAt: number;
+  /** What the event says of its lane; null for nothing. */
+  readonly priority: "urgent" | "bulk" | null;
 }
 
 /**
@@ -33,6 +38,7 @@ export class Load {
   readonly #queues: Due[][] = Array.from({ length: LANES }, () => []);
   readonly #counts = new Map<string, number>();
   #stopped = false;
+  #abandoned = false;
   #failures = 0;
   #running: Promise<unknown> = Promise.resolve();
 
@@ -59,6 +65,13 @@ export class Load {
     await this.#running;
   }
 
+  /** Schedules no more, and gives up what is not acknowledged: whoever it went to is gone. */
+  abandon(): Promise<void> {
+    this.#stopped = true;
+    this.#abandoned = true;
+    return this.stop();
+  }
+
   async #schedule(): Promise<void> {
     const startedAt = performance.now();
     for (let made = 0; !this.#stopped; ) {
@@ -73,11 +86,12 @@ export class Load {
     const { key, team } = this.#keys[at] as Key;
     const number = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.set(key, number);
-    this.#queues[at % LANES]?.push({ id: `${key}.${number}`, key, team, scheduledAt: Date.now() });
+    const priority = team === LANED_TEAM ? priorityOf(number) : null;
+    this.#queues[at % LANES]?.push({ id: `${key}.${number}`, key, team, priority, scheduledAt: Date.now() });
   }
 
   async #send(queue: Due[]): Promise<void> {
-    while (!this.#stopped || queue.length > 0) {
+    while (!this.#abandoned && (!this.#stopped || queue.length > 0)) {
       const batch = queue.slice(0, BATCH_MAX);
       if (batch.length === 0) {
         await pause(TICK_MS);
@@ -97,7 +111,12 @@ export class Load {
   }
 }
 
-function asRecord({ id, key, team, scheduledAt }: Due) {
+function priorityOf(number: number): Due["priority"] {
+  if (number % URGENT_EVERY === 0) return "urgent";
+  return number % HISTORY_EVERY === 0 ? "bulk" : null;
+}
+
+function asRecord({ id, key, team, priority, scheduledAt }: Due) {
   return {
     key,
     value: JSON.stringify({ answers: { number: id }, collector: "chaos" }),
@@ -109,6 +128,7 @@ function asRecord({ id, key, team, scheduledAt }: Due) {
       [EVENT_HEADER.time]: new Date(scheduledAt).toISOString(),
       [EVENT_HEADER.teamId]: team,
       [EVENT_HEADER.subject]: key,
+      ...(priority !== null && { [EVENT_HEADER.priority]: priority }),
     },
   };
 }

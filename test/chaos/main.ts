@@ -14,6 +14,8 @@ import { runChaos } from "./run-chaos.ts";
 interface Flags {
   readonly seed: number;
   readonly minutes: number;
+  readonly pairs: number;
+  readonly repeat: number;
   readonly fault: readonly string[];
   readonly delivery: Delivery;
   readonly rate: number;
@@ -38,15 +40,17 @@ const program = new Command("npm run chaos --")
     "Breaks a whole Plugboard of its own in every way docs/RUNBOOK.md knows, and checks that nothing is lost.",
   )
   .option("--seed <number>", "repeats a run's choices", positive, randomInt(1, 2 ** 31))
-  .option("--minutes <number>", "faults go on in pairs until then; each alone comes first", positive, 1)
-  .option("--fault <name...>", "only these faults, each alone", [])
+  .option("--minutes <number>", "after the faults alone, pairs of them until so much time has passed", positive, 0)
+  .option("--pairs <number>", "only so many pairs, of all faults or of those of --fault", positive, 0)
+  .option("--repeat <number>", "each fault alone so many times", positive, 1)
+  .option("--fault <name...>", "only these faults", [])
   .addOption(
     new Option("--delivery <mode>", "how the routers deliver")
       .choices(["at-least-once", "exactly-once"])
       .default("at-least-once"),
   )
   .option("--rate <number>", "events per second", positive, 300)
-  .option("--short", "the faults of the form for CI, about three minutes")
+  .option("--short", "a handful of the faults")
   .option("--list", "names the faults and ends")
   .option(
     "--hold",
@@ -70,13 +74,21 @@ async function run(): Promise<void> {
   const faults = chosen.length > 0 ? chosen : FAULTS.filter(({ short }) => flags.short !== true || short === true);
   say(`seed ${flags.seed}`);
   const { delivery, rate: perSecond, seed, logs } = flags;
-  const minutes = flags.short === true || chosen.length > 0 ? 0 : flags.minutes;
-  const result = await runChaos({ seed, delivery, perSecond, minutes, faults, logs, report: say });
+  const { minutes, repeat, pairs: count } = flags;
+  const what = count > 0 ? { faults: [], pairs: { count, of: faults } } : { faults, minutes, repeat };
+  const result = await runChaos({ seed, delivery, perSecond, ...what, logs, report: say });
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
   say(reportOf(result));
   const broken = [...violations(result)].filter(([, items]) => items.length > 0);
+  if (result.notDone.length > 0) process.exitCode = 1;
   if (broken.length === 0) return say("Nothing lost, misrouted, out of order or stuck.");
-  const again = [...flags.fault.map((name) => `--fault ${name}`), ...(flags.short === true ? ["--short"] : [])];
+  const again = [
+    ...flags.fault.map((name) => `--fault ${name}`),
+    ...(flags.short === true ? ["--short"] : []),
+    ...(count > 0 ? [`--pairs ${count}`] : []),
+    ...(repeat > 1 ? [`--repeat ${repeat}`] : []),
+    ...(minutes > 0 ? [`--minutes ${minutes}`] : []),
+  ];
   say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
   say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);
   process.exitCode = 1;

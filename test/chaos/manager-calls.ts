@@ -1,3 +1,5 @@
+import type { Quota } from "@plugboard/contract";
+
 /** Calls of the manager's API as its admin. */
 export class ManagerCalls {
   readonly #url: string;
@@ -24,6 +26,10 @@ export class ManagerCalls {
   async enable(team: string, plugin: string, enabled: boolean): Promise<boolean> {
     const answer = await this.call("PUT", `/v1/teams/${team}/plugins/${plugin}`, { enabled });
     return (answer as { routing: string }).routing === "current";
+  }
+
+  async limit(team: string, plugin: string, quota: Quota): Promise<void> {
+    await this.call("PUT", `/v1/teams/${team}/plugins/${plugin}/quota`, { quota });
   }
 
   async mint(role: string, subject: string): Promise<string> {

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { parkedGroup } from "@plugboard/contract";
+import { LANES, parkedGroup, pluginTopics } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaClient, type SafeProducer } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
 import {
@@ -15,12 +15,22 @@ import {
   startRedis,
   waitUntil,
 } from "@plugboard/stack";
+import { FETCH_BYTES_MAX } from "../../apps/router/src/adapters/partition-reader.ts";
 import { EffectSink } from "./effect-sink.ts";
 import { Front } from "./front.ts";
 import { Journal } from "./journal.ts";
 import { ManagerCalls } from "./manager-calls.ts";
 import { Service } from "./service.ts";
-import { ENABLED, FRAGILE_PLUGIN, PARKED, PROCESS_PLUGIN, RESPONSES, ROUTER_GROUP, TOPIC_PLUGINS } from "./teams.ts";
+import {
+  ENABLED,
+  FRAGILE_PLUGIN,
+  PARKED,
+  PROCESS_PLUGIN,
+  QUOTAS,
+  RESPONSES,
+  ROUTER_GROUP,
+  TOPIC_PLUGINS,
+} from "./teams.ts";
 
 export type Delivery = "at-least-once" | "exactly-once";
 
@@ -28,12 +38,16 @@ export interface RigOptions {
   readonly delivery: Delivery;
   /** Where the processes' logs go; emptied first. */
   readonly logs: string;
+  /** How many managers and routers; 2 and 3 without it. */
+  readonly size?: { readonly managers: number; readonly routers: number };
   /** Told what is being brought up. */
   readonly report: (doing: string) => void;
 }
 
-const MANAGERS = 2;
-const ROUTERS = 3;
+const SIZE = { managers: 2, routers: 3 };
+const BROKERS = 3;
+/** The least there is, so that the limit is met while routers catch up. */
+const IN_FLIGHT_BYTES = 1024 * 1024;
 const PARTITIONS = 6;
 const PLUGIN_PARTITIONS = 3;
 const DAY_MS = 86_400_000;
@@ -92,8 +106,13 @@ export class Rig {
     rmSync(options.logs, { recursive: true, force: true });
     mkdirSync(options.logs, { recursive: true });
     options.report("three brokers, Redis, Postgres");
-    const [kafka, redis, postgres] = await Promise.all([startKafka({ brokers: 3 }), startRedis(), startPostgres()]);
-    const [frontPort = 0, sinkPort = 0, ...managerPorts] = await freePorts(2 + MANAGERS);
+    const [kafka, redis, postgres] = await Promise.all([
+      startKafka({ brokers: BROKERS }),
+      startRedis(),
+      startPostgres(),
+    ]);
+    const { managers } = options.size ?? SIZE;
+    const [frontPort = 0, sinkPort = 0, ...managerPorts] = await freePorts(2 + managers);
     const front = await Front.listen(frontPort, managerPorts);
     const sink = await EffectSink.listen(sinkPort);
     const rig = new Rig(options, { kafka, redis, postgres }, { sink, front, managerPorts });
@@ -108,6 +127,11 @@ export class Rig {
 
   get services(): readonly Service[] {
     return [...this.managers, ...this.routers, ...this.plugins];
+  }
+
+  /** What all routers together may have read and not committed: each its setting, and one fetch per broker above it. */
+  get inFlightBytesMax(): number {
+    return this.routers.length * (IN_FLIGHT_BYTES + BROKERS * FETCH_BYTES_MAX);
   }
 
   get managerUrl(): string {
@@ -129,7 +153,7 @@ export class Rig {
   }
 
   async #prepare(): Promise<void> {
-    const { report } = this.options;
+    const { report, size = SIZE } = this.options;
     await Promise.all([this.admin.connect(), this.producer.connect()]);
     const migration = await startProcess({ name: "migrate", entry: "apps/manager/src/migrate.ts", env: this.#env() });
     if ((await migration.exited) !== 0) throw new Error(`the migrations failed:\n${migration.logs()}`);
@@ -137,16 +161,17 @@ export class Rig {
       { topic: RESPONSES, partitions: PARTITIONS, replicationFactor: 3, retentionMs: 7 * DAY_MS },
     ]);
     await this.#createFragileTopic();
-    report(`${MANAGERS} managers`);
+    report(`${size.managers} managers`);
     await Promise.all(this.managers.map((manager) => manager.start()));
     for (const plugin of TOPIC_PLUGINS) await this.calls.register(plugin);
     const asRouter = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("router", "router") };
     const asPlugin = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("plugin", PROCESS_PLUGIN) };
-    report(`${ROUTERS} routers (${this.options.delivery}), 1 plugin`);
-    for (const [index, port] of (await freePorts(ROUTERS)).entries()) {
+    report(`${size.routers} routers (${this.options.delivery}), 1 plugin`);
+    for (const [index, port] of (await freePorts(size.routers)).entries()) {
       const env = {
         ...asRouter,
         ROUTER_DELIVERY: this.options.delivery,
+        ROUTER_IN_FLIGHT_BYTES: String(IN_FLIGHT_BYTES),
         ...(this.options.delivery === "exactly-once" && { ROUTER_INSTANCE_ID: `router-${index + 1}` }),
       };
       this.routers.push(this.#service(`router-${index + 1}`, "apps/router/src/main.ts", port, env));
@@ -157,7 +182,10 @@ export class Rig {
     await Promise.all([...this.plugins, ...this.routers].map((service) => service.start()));
     for (const [team, plugins] of Object.entries(ENABLED))
       for (const plugin of plugins) await this.calls.enable(team, plugin, true);
-    for (const plugin of [...TOPIC_PLUGINS, PROCESS_PLUGIN]) await this.stampByBroker(`plugin.${plugin}`);
+    for (const [team, quotas] of Object.entries(QUOTAS))
+      for (const [plugin, quota] of Object.entries(quotas)) await this.calls.limit(team, plugin, quota);
+    for (const plugin of [...TOPIC_PLUGINS, PROCESS_PLUGIN])
+      for (const lane of LANES) await this.stampByBroker(pluginTopics(plugin)[lane]);
     await this.stampByBroker(RESPONSES);
   }
 

@@ -1,3 +1,5 @@
+import type { Quota } from "@plugboard/contract";
+
 /** Plugins that have a topic and no process: what is routed to them is read from their topics. */
 export const TOPIC_PLUGINS = ["alpha", "beta", "toggled", "doomed", "fragile"] as const;
 /** The plugin that runs as a process; each delivery is a request to {@link EffectSink}. */
@@ -11,6 +13,8 @@ export const STEADY_PLUGIN = "alpha";
 /** Switched on and off all the time, for {@link TOGGLED_TEAM}. */
 export const TOGGLED_PLUGIN = "toggled";
 export const TOGGLED_TEAM = "team-toggled";
+/** Its events take all lanes: some are urgent, some history, and two of its plugins have a quota that is soon used up. */
+export const LANED_TEAM = "team-laned";
 /** Its handler hangs, or is refused by the vendor, when a fault says so. */
 export const TROUBLED_TEAM = "team-troubled";
 
@@ -23,7 +27,13 @@ export const ENABLED: Readonly<Record<string, readonly string[]>> = {
   [TOGGLED_TEAM]: ["alpha"],
   "team-recorded": ["alpha", "recorder"],
   [TROUBLED_TEAM]: ["alpha", "recorder"],
+  [LANED_TEAM]: ["alpha", "beta", "recorder"],
   "team-none": [],
+};
+
+/** What a team may have delivered to a plugin as it comes; what is over it takes the bulk lane. */
+export const QUOTAS: Readonly<Record<string, Readonly<Record<string, Quota>>>> = {
+  [LANED_TEAM]: { beta: { eventsPerSecond: 4, burst: 8 }, recorder: { eventsPerSecond: 6, burst: 12 } },
 };
 
 export const SOURCE = "chaos";

@@ -9,6 +9,7 @@ export const brokerSlow: Fault = {
   what: `brokers take ${BYTES_PER_SECOND / 1_000} kB/s from routers (a quota)`,
   touches: ["brokers"],
   standsMs: 15_000,
+  standing: true,
   inject: async ({ kafkaCluster }) => {
     const admin = new Admin({ clientId: "chaos-quota", bootstrapBrokers: [...kafkaCluster.addresses] });
     const alter = (op: { value: number; remove: boolean }) =>

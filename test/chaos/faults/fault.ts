@@ -12,7 +12,13 @@ export interface Fault {
   readonly touches: readonly Part[];
   /** How long it stands before it is healed, milliseconds. */
   readonly standsMs: number;
-  /** Whether it is one of the faults of the short form. */
+  /** How long nothing else is done before it, to be compared with; milliseconds. */
+  readonly quietBeforeMs?: number;
+  /** It takes a member from the routers' group, which has to notice: the group's own fail-over. */
+  readonly losesMember?: boolean;
+  /** Nobody can do anything against it while it stands: recovery counts from the heal. */
+  readonly standing?: boolean;
+  /** Whether it is one of those of --short. */
   readonly short?: boolean;
   /** Makes it happen. @returns what heals it, as the runbook says. */
   readonly inject: (rig: Rig, dice: Dice) => Promise<() => Promise<void>>;

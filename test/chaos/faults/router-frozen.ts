@@ -6,6 +6,7 @@ export const routerFrozen: Fault = {
   what: "SIGSTOP of a router for 15 s, longer than its session",
   touches: ["routers"],
   standsMs: 15_000,
+  losesMember: true,
   inject: async ({ routers, journal }, dice) => {
     const router = dice.oneOf(routers);
     journal.disturbed(`SIGSTOP of ${router.name}`);

@@ -5,6 +5,7 @@ export const routerKilled: Fault = {
   what: "kill -9 of a router, started again",
   touches: ["routers"],
   standsMs: 3_000,
+  losesMember: true,
   short: true,
   inject: async ({ routers, journal }, dice) => {
     const router = dice.oneOf(routers);

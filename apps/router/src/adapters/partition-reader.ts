@@ -15,8 +15,9 @@ import { type FetchedLog, readPartition } from "./fetched-records.ts";
 import { committedOffsets } from "./group-offsets.ts";
 import { connectionOptions } from "./kafka-connection.ts";
 
-/** Bytes of one fetch from one broker, and of one partition in it. A larger single record comes all the same. */
-const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+/** Bytes of one fetch from one broker. A larger single record comes all the same. */
+export const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+/** Of one partition in it. */
 const PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024;
 /** How long a broker waits for records to come before it answers with none. */
 const FETCH_WAIT_MS = 500;
