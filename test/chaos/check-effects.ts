@@ -25,13 +25,16 @@ export interface EffectFindings {
 export async function effectsDone(rig: Rig): Promise<void> {
   const [plugin] = rig.plugins;
   await waitUntil("the plugin has handled everything", EFFECTS_MS, async () => {
-    for (const lane of LANES) {
-      const ends = await rig.admin.fetchTopicOffsets(TOPICS[lane]);
-      const committed = await committedOf(rig, lane);
-      if (ends.some(({ partition, high }) => (committed.get(partition) ?? 0) < Number(high))) return undefined;
-    }
+    for (const lane of LANES) if (!(await isRead(rig, lane).catch(() => false))) return undefined;
     return (await plugin?.metric("plugin_retries_waiting")) === 0 || undefined;
   });
+}
+
+/** Whether the plugin has committed everything that is in a lane. */
+async function isRead(rig: Rig, lane: Lane): Promise<boolean> {
+  const ends = await rig.admin.fetchTopicOffsets(TOPICS[lane]);
+  const committed = await committedOf(rig, lane);
+  return ends.every(({ partition, high }) => (committed.get(partition) ?? 0) >= Number(high));
 }
 
 /** What the plugin's group of a lane has committed, by partition. */

@@ -244,12 +244,11 @@ export class Rig {
   }
 
   async #caughtUp(what: string, group: string, topic: string): Promise<void> {
-    // By a client of its own: one that has been there for long may not know a partition added a moment ago.
-    const admin = this.kafka.admin();
-    await admin.connect();
-    const ends = await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect());
+    let ends: Awaited<ReturnType<Admin["fetchTopicOffsets"]>> | undefined;
     let left = "all of it";
     await waitUntil(what, SETTLE_MS, async () => {
+      ends ??= await this.#ends(topic).catch(() => undefined);
+      if (ends === undefined) return undefined;
       const committed = await this.committed(group, topic).catch(() => new Map<number, number>());
       const open = ends.filter(({ partition, high }) => (committed.get(partition) ?? 0) < Number(high));
       left = open.map(({ partition, high }) => `${partition}: ${committed.get(partition)} of ${high}`).join("; ");
@@ -257,6 +256,13 @@ export class Rig {
     }).catch((error: Error) => {
       throw new Error(`${error.message}: ${left}`);
     });
+  }
+
+  /** By a client of its own: one that has been there for long may not know a partition added a moment ago. */
+  async #ends(topic: string) {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    return await admin.fetchTopicOffsets(topic).finally(() => admin.disconnect());
   }
 
   /** What a group has committed of a topic, by partition; 0 where it has not yet. */
