@@ -5,6 +5,7 @@ import { percentile } from "./waits.ts";
 
 /** What the other plugins felt of a topic that could not be written, milliseconds from an event being due to its copy. */
 export interface Bystanders {
+  readonly fault: string;
   readonly injectedAt: number;
   readonly before: { readonly copies: number; readonly p50: number; readonly p99: number };
   /** From the injection to the heal. */
@@ -41,6 +42,7 @@ export function bystanders(
   return windows
     .filter((window) => window.fault === fault)
     .map(({ injectedAt, healedAt }) => ({
+      fault,
       injectedAt,
       before: between(injectedAt - beforeMs, injectedAt),
       during: between(injectedAt, healedAt),

@@ -139,6 +139,7 @@ describe("the measure of what others feel", () => {
     const all = { ...measured, copies: [...measured.copies, late, parked] };
     expect(bystanders(all, { fault: "fault", plugin: "fragile", beforeMs: 10_000 })).toEqual([
       {
+        fault: "fault",
         injectedAt: START + 10_000,
         before: { copies: 100, p50: 20, p99: 20 },
         during: { copies: 100, p50: 120, p99: 120 },

@@ -73,9 +73,9 @@ export function reportOf(result: ChaosResult): string {
     ["dead letters of the plugin", result.effects.deadLetters],
     ["sends the producer made again", result.sendsRepeated],
   );
-  for (const { before, during } of result.bystanders)
+  for (const { fault, before, during } of result.bystanders)
     counts.push([
-      "one topic unwritable: the others' ms p50, p99 before; during",
+      `${fault}: the others' ms p50, p99 before; during`,
       `${before.p50}, ${before.p99}; ${during.p50}, ${during.p99} (${(during.p99 / Math.max(1, before.p99)).toFixed(2)}×)`,
     ]);
   const wrong = violations(result);

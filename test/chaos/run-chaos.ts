@@ -5,6 +5,7 @@ import { checkEffects, type EffectFindings, effectsDone } from "./check-effects.
 import { checkHistory } from "./check-history.ts";
 import { Dice } from "./dice.ts";
 import type { Fault } from "./faults/fault.ts";
+import { pluginTopicDeleted } from "./faults/plugin-topic-deleted.ts";
 import { pluginTopicUnwritable } from "./faults/plugin-topic-unwritable.ts";
 import { gatherHistory } from "./gather-history.ts";
 import { GroupWatch } from "./group-watch.ts";
@@ -13,7 +14,7 @@ import type { FaultWindow } from "./journal.ts";
 import { Load } from "./load.ts";
 import { type Recovery, recoveries } from "./recovery.ts";
 import { type Delivery, Rig, type RigOptions } from "./rig.ts";
-import { FRAGILE_PLUGIN, TROUBLED_TEAM } from "./teams.ts";
+import { DOOMED_PLUGIN, FRAGILE_PLUGIN, TROUBLED_TEAM } from "./teams.ts";
 import { Toggler } from "./toggler.ts";
 
 export interface ChaosOptions {
@@ -47,7 +48,7 @@ export interface ChaosResult {
   /** Sends that the producer had to make again. */
   readonly sendsRepeated: number;
   readonly recoveries: readonly Recovery[];
-  /** What the other plugins felt while one plugin's topic could not be written. */
+  /** What the other plugins felt while one plugin's topic could not be written, or was gone. */
   readonly bystanders: readonly Bystanders[];
   readonly findings: Findings;
   readonly effects: EffectFindings;
@@ -58,6 +59,11 @@ export interface ChaosResult {
 }
 
 const QUIET_MS = 5_000;
+/** Faults of one plugin's topic, of which the others should feel nothing. */
+const TOPIC_FAULTS: ReadonlyMap<Fault, string> = new Map([
+  [pluginTopicUnwritable, FRAGILE_PLUGIN],
+  [pluginTopicDeleted, DOOMED_PLUGIN],
+]);
 
 interface Failures {
   readonly stuck: string[];
@@ -101,11 +107,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       parked: history.copies.filter(({ parked }) => parked).length,
       sendsRepeated: load.failures,
       recoveries: recoveries(measured),
-      bystanders: bystanders(measured, {
-        fault: pluginTopicUnwritable.name,
-        plugin: FRAGILE_PLUGIN,
-        beforeMs: pluginTopicUnwritable.quietBeforeMs ?? QUIET_MS,
-      }),
+      bystanders: [...TOPIC_FAULTS].flatMap(([{ name, quietBeforeMs = QUIET_MS }, plugin]) =>
+        bystanders(measured, { fault: name, plugin, beforeMs: quietBeforeMs }),
+      ),
       findings: checkHistory(history),
       effects: await checkEffects(
         rig,

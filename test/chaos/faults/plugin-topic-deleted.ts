@@ -10,6 +10,7 @@ export const pluginTopicDeleted: Fault = {
   what: "a plugin's topic deleted for 20 s, then registered anew",
   touches: ["topics", "brokers"],
   standsMs: 20_000,
+  quietBeforeMs: 20_000,
   inject: async (rig) => {
     const topic = `plugin.${DOOMED_PLUGIN}`;
     await rig.admin.deleteTopics({ topics: [topic] });
