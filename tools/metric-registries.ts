@@ -5,7 +5,9 @@ import { registerParkedMetrics } from "../apps/router/src/adapters/parked-metric
 import { createRouterMetrics } from "../apps/router/src/adapters/router-metrics.ts";
 import { registerSourceMetrics } from "../apps/router/src/adapters/source-metrics.ts";
 import { createMetrics } from "../examples/collect-core/src/metrics.ts";
+import { registerPhaseMetrics } from "../packages/plugin-sdk/src/lifecycle/phases.ts";
 import { createSdkMetrics, registerDeliveryMetrics } from "../packages/plugin-sdk/src/metrics.ts";
+import { registerResourceMetric } from "../packages/plugin-sdk/src/resources/resource-set.ts";
 import { tableMetrics } from "../packages/routing-table/src/table-metrics.ts";
 
 type Registry = ReturnType<typeof createRegistry>;
@@ -38,6 +40,8 @@ export const METRICS: Readonly<Record<string, readonly MetricDoc[]>> = {
   plugins: metricsOf({ plugin: "<id>" }, (registry) => {
     createSdkMetrics(registry);
     registerDeliveryMetrics(registry, UNASKED);
+    registerPhaseMetrics(registry, UNASKED);
+    registerResourceMetric(registry, UNASKED);
     registerSafetyMetric(registry, UNASKED);
     registerTable(registry);
   }),

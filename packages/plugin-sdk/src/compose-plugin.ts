@@ -6,8 +6,9 @@ import {
   type Component,
   createLogger,
   createRegistry,
+  type Environment,
   HttpServer,
-  Lifecycle,
+  type Lifecycle,
   type Logger,
   SparseLog,
   StartSafety,
@@ -24,16 +25,19 @@ import { sendFlags } from "./handlers/send-flags.ts";
 import { healthChecks } from "./health-checks.ts";
 import { pluginApp, settingsCheck } from "./http/plugin-app.ts";
 import { KafkaConnections } from "./kafka-connections.ts";
+import { Phases, registerPhaseMetrics } from "./lifecycle/phases.ts";
+import { pluginLifecycle } from "./lifecycle/plugin-lifecycle.ts";
 import { createSdkMetrics } from "./metrics.ts";
 import { ManagerClient } from "./registration/manager-client.ts";
 import { rebuildSettings } from "./registration/rebuild-settings.ts";
 import { Registrar } from "./registration/registrar.ts";
 import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/registration-body.ts";
+import type { ResourceMap } from "./resources/resource.ts";
+import { ResourceSet } from "./resources/resource-set.ts";
 import { loadPluginSettings, type PluginSettings } from "./settings/env-settings.ts";
 import { loadPrivateKey } from "./settings/private-key.ts";
 import { TeamSettings } from "./settings/team-settings.ts";
-import { connectDatabase, type PluginDatabase } from "./store/connect-database.ts";
-import { migrate } from "./store/migrate.ts";
+import { openDatabase } from "./store/connect-database.ts";
 import { RetryStore } from "./store/retry-store.ts";
 import { SettingsStore } from "./store/settings-store.ts";
 
@@ -46,40 +50,39 @@ export interface ComposedPlugin {
   readonly ready: (signal?: AbortSignal) => Promise<void>;
 }
 
-const START_DEADLINE_MS = 120_000;
-/** What a drain may take beyond PLUGIN_DRAIN_MS: commits, the last outcomes, goodbye. */
-const STOP_MARGIN_MS = 15_000;
 const READY_POLL_MS = 50;
 /** A start waits no longer for Redis to say how it is set, milliseconds; the answer may come later. */
 const REDIS_ANSWER_MS_MAX = 2_000;
+/** Of the phase in which they are opened, what critical resources may take: the start then fails naming them. */
+const RESOURCES_PART_MAX = 3 / 4;
 
-/** Wires a plugin's process. The database is connected and migrated here, for everything else stands on it. */
-export async function composePlugin<Schema extends z.ZodObject>(
-  definition: PluginDefinition<Schema>,
-  environment: Readonly<Record<string, string | undefined>>,
+/** Wires a plugin's process: the phase Initialization, which connects nothing. Each other phase's components follow. */
+export async function composePlugin<Schema extends z.ZodObject, Resources extends ResourceMap>(
+  given: PluginDefinition<Schema, Resources>,
+  environment: Environment,
 ): Promise<ComposedPlugin> {
+  // Inside the SDK nobody knows what the resources are; what handlers get comes from the same declaration.
+  const definition = given as unknown as PluginDefinition<Schema>;
   const ground = await layGround(definition, environment);
-  const { settings, logger, database, drain, table } = ground;
+  const { logger, drain, table, phases } = ground;
   const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
   const connections = new KafkaConnections(ground);
   const { server, registrar } = composeSurface(definition, ground, connections, delivery?.consumers ?? []);
-  const lifecycle = new Lifecycle(
-    [
-      { name: "database", stop: () => database.close() },
-      connections,
-      safetyComponent(ground),
+  const lifecycle = pluginLifecycle({
+    definition,
+    ...ground,
+    server,
+    preStart: [connections, safetyComponent(ground)],
+    onStart: [
       ...(delivery === null ? [] : [delivery.outcomes, delivery.retention]),
       tableComponent(table, drain.draining),
-      server,
-      registrar,
-      ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]),
-      drain,
     ],
-    { logger, startDeadlineMs: START_DEADLINE_MS, stopDeadlineMs: settings.PLUGIN_DRAIN_MS + STOP_MARGIN_MS },
-  );
+    running: [registrar, ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]), drain],
+  });
   const live = delivery?.consumers.find(({ lane }) => lane === "live");
-  const problem = () => connections.problem ?? registrar.problem ?? live?.problem ?? null;
+  const starting = () => (phases.current === "running" ? null : phases.current);
+  const problem = () => starting() ?? connections.problem ?? registrar.problem ?? live?.problem ?? null;
   return {
     lifecycle,
     logger,
@@ -90,26 +93,34 @@ export async function composePlugin<Schema extends z.ZodObject>(
 }
 
 /** What both sides of a plugin, HTTP and deliveries, stand on. */
-async function layGround<Schema extends z.ZodObject>(
-  definition: PluginDefinition<Schema>,
-  environment: Readonly<Record<string, string | undefined>>,
-) {
+async function layGround<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, environment: Environment) {
   const plugin = pluginIdSchema.parse(definition.metadata.id);
-  const settings = loadPluginSettings(plugin, environment);
+  const settings = loadPluginSettings(plugin, environment, definition.resources);
   const logger = createLogger(plugin, settings.LOG_LEVEL);
+  const phases = new Phases({ logger, clock: systemClock });
   const key = await keyOf(definition, settings);
   const registration = (port: number) =>
     registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, key?.publicJwk ?? null);
   // An author's mistake shows before anything is connected.
   registration(settings.PORT);
-  const database = await migratedDatabase(definition, settings, logger);
+  const database = openDatabase(settings.DATABASE_URL, plugin, logger);
   const drain = new Drain(settings.PLUGIN_DRAIN_MS);
   const registry = createRegistry({ labels: { plugin } });
+  registerPhaseMetrics(registry, phases);
+  const resources = new ResourceSet<ResourceMap>({
+    resources: definition.resources ?? {},
+    settings: settings.resources,
+    logger,
+    clock: systemClock,
+    openMsMax: settings.PLUGIN_START_MS * RESOURCES_PART_MAX,
+  });
+  resources.register(registry);
   const kafka = createKafkaClient(`plugboard-${plugin}`, settings, logger);
   const producer = kafka.producer();
   const contexts: ContextParts = {
     logger,
     db: database.handlers,
+    resources: resources.injected,
     flag: (team: string, event: EventAttributes, flags: readonly Flag[]) =>
       sendFlags({ plugin, topic: settings.CORE_COMMANDS_TOPIC, producer, clock: systemClock }, team, event, flags),
   };
@@ -142,8 +153,10 @@ async function layGround<Schema extends z.ZodObject>(
     plugin,
     settings,
     logger,
+    phases,
     registration,
     database,
+    resources,
     drain,
     registry,
     metrics,
@@ -169,7 +182,7 @@ function composeSurface<Schema extends z.ZodObject>(
   kafka: { readonly problem: string | null },
   consumers: readonly { readonly name: string; readonly problem: string | null }[],
 ) {
-  const { plugin, settings, logger, registration, database, drain, registry, contexts, teamSettings, table } = ground;
+  const { plugin, settings, logger, registration, drain, registry, contexts, teamSettings } = ground;
   const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
   let webhookSecret: string | null = null;
   const registrar = new Registrar({
@@ -191,7 +204,7 @@ function composeSurface<Schema extends z.ZodObject>(
       secret: { current: () => webhookSecret },
       contexts,
       logger,
-      checks: healthChecks({ registrar, kafka, consumers, database, table }),
+      checks: healthChecks({ ...ground, registrar, kafka, consumers }),
       registry,
       flatSource: settings.EVENT_SOURCE,
       stopping: drain.stopping,
@@ -210,21 +223,6 @@ async function keyOf<Schema extends z.ZodObject>(definition: PluginDefinition<Sc
     directory: settings.PLUGIN_KEYS_DIR,
     production: settings.NODE_ENV === "production",
   });
-}
-
-async function migratedDatabase<Schema extends z.ZodObject>(
-  definition: PluginDefinition<Schema>,
-  settings: PluginSettings,
-  logger: Logger,
-): Promise<PluginDatabase> {
-  const database = await connectDatabase(settings.DATABASE_URL, definition.metadata.id, logger);
-  try {
-    await migrate(database.sdk, database.schema, definition.migrations ?? []);
-    return database;
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
 }
 
 function wake<Schema extends z.ZodObject>(ground: Ground<Schema>, loop: { kick(): void }, team: string): void {

@@ -3,6 +3,7 @@ import type { Logger } from "@plugboard/runtime";
 import type { Pool } from "pg";
 import type { z } from "zod";
 import type { Outcome } from "./outcome.ts";
+import type { Injected, NoResources, ResourceMap } from "./resources/resource.ts";
 
 /** What a plugin says of itself; with the settings' schema and the actions it becomes the registration. */
 export interface PluginMetadata {
@@ -29,7 +30,7 @@ export interface Delivery {
 }
 
 /** What every handler gets. `Settings` is the team's, checked and with its secrets opened. */
-export interface Context<Settings> {
+export interface Context<Settings, Resources extends ResourceMap = NoResources> {
   readonly team: string;
   readonly settings: Settings;
   readonly logger: Logger;
@@ -37,42 +38,60 @@ export interface Context<Settings> {
   readonly signal: AbortSignal;
   /** The plugin's own schema in Postgres (`search_path` is set). */
   readonly db: Pool;
+  /** What the plugin declared as `resources`, each by its name. */
+  readonly resources: Injected<Resources>;
   /** Sends a response back to its collector: a command to the core, deterministic per (plugin, response, revision). */
   readonly flag: (event: EventAttributes, flags: readonly Flag[]) => Promise<void>;
 }
 
-/** An action a team can call: `POST /v1/teams/{team}/plugins/{plugin}/actions/{name}`. */
-export interface Action<Settings> {
-  readonly description: string;
-  readonly input: z.ZodType;
-  /** Its result is the `output` of the answer. */
-  readonly run: (input: unknown, context: Context<Settings>) => Promise<unknown>;
+/** What the plugin's own steps of start and stop get. */
+export interface LifecycleContext<Resources extends ResourceMap = NoResources> {
+  readonly logger: Logger;
+  /** Aborted at the step's deadline. */
+  readonly signal: AbortSignal;
+  readonly db: Pool;
+  readonly resources: Injected<Resources>;
 }
 
-export interface PluginDefinition<Schema extends z.ZodObject> {
+/** An action a team can call: `POST /v1/teams/{team}/plugins/{plugin}/actions/{name}`. */
+export interface Action<Settings, Resources extends ResourceMap = NoResources, Input extends z.ZodType = z.ZodType> {
+  readonly description: string;
+  readonly input: Input;
+  /** Its result is the `output` of the answer. */
+  readonly run: (input: z.output<Input>, context: Context<Settings, Resources>) => Promise<unknown>;
+}
+
+interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap> {
   readonly metadata: PluginMetadata;
   /** A team's settings. Mark secrets with `secret(…)`: they are sealed on the way and never come back out. */
   readonly settings: Schema;
+  /**
+   * What handlers use outside the process, by the name they know it by; opened before anything is handled, closed after the
+   * last handler. Configured by variables `{SERVICE}_{PREFIX}_{NAME}`.
+   */
+  readonly resources?: Resources;
   /**
    * SQL for the plugin's own tables, applied once each, in order, at start; never edit one that was applied. The SDK has
    * the tables `deliveries`, `retries`, `team_settings` and `sdk_migrations` in the same schema.
    */
   readonly migrations?: readonly string[];
   /** Handles one delivery. Returning nothing means delivered; throwing means retry. */
-  readonly onEvent?: (delivery: Delivery, context: Context<z.output<Schema>>) => Promise<Outcome | undefined>;
+  readonly onEvent?: (
+    delivery: Delivery,
+    context: Context<z.output<Schema>, Resources>,
+  ) => Promise<Outcome | undefined>;
   /** Answers inside a submit; must keep within `deadlineMs`. */
   readonly execute?: {
     readonly deadlineMs: number;
     readonly run: (
       request: { readonly event: EventAttributes; readonly data: Readonly<Record<string, unknown>> },
-      context: Context<z.output<Schema>>,
+      context: Context<z.output<Schema>, Resources>,
     ) => Promise<ExecuteResponse>;
   };
-  readonly actions?: Readonly<Record<string, Action<z.output<Schema>>>>;
   /** Checks the meaning of settings that fit the schema; what it returns is shown to the team. */
   readonly validateSettings?: (
     settings: z.output<Schema>,
-    context: Omit<Context<z.output<Schema>>, "settings">,
+    context: Omit<Context<z.output<Schema>, Resources>, "settings">,
   ) => Promise<readonly ProblemItem[]>;
   /**
    * What to do with a delivery whose earlier attempt was cut short (a crash between effect and record): `safe` repeats
@@ -81,20 +100,38 @@ export interface PluginDefinition<Schema extends z.ZodObject> {
   readonly redeliver?: "safe" | "unsafe";
   /** Deadline of one handler call, milliseconds; 30,000 unless said. */
   readonly handlerDeadlineMs?: number;
+  /** Once per process, when database and resources are there; throwing fails the start. */
+  readonly preStart?: (context: LifecycleContext<Resources>) => Promise<void>;
+  /** Once per process, before the first delivery and before the plugin registers; throwing fails the start. */
+  readonly onStart?: (context: LifecycleContext<Resources>) => Promise<void>;
+  /** Once per process, after the last delivery, while database and resources are still there; not after a crash. */
+  readonly onStop?: (context: LifecycleContext<Resources>) => Promise<void>;
 }
 
-/** Types a plugin: infers the settings from their schema for every handler. */
-export function definePlugin<Schema extends z.ZodObject>(
-  definition: PluginDefinition<Schema>,
-): PluginDefinition<Schema> {
-  return definition;
+export interface PluginDefinition<Schema extends z.ZodObject, Resources extends ResourceMap = ResourceMap>
+  extends PluginParts<Schema, Resources> {
+  readonly actions?: Readonly<Record<string, Action<z.output<Schema>, Resources>>>;
 }
 
-/** Types an action's input from its schema. */
-export function defineAction<Input extends z.ZodType, Settings>(
+/** Types a plugin: infers the settings, the resources and each action's input for every handler. */
+export function definePlugin<
+  Schema extends z.ZodObject,
+  Resources extends ResourceMap = NoResources,
+  Inputs extends Readonly<Record<string, z.ZodType>> = NoResources,
+>(
+  definition: PluginParts<Schema, Resources> & {
+    readonly actions?: { readonly [Name in keyof Inputs]: Action<z.output<Schema>, Resources, Inputs[Name]> };
+  },
+): PluginDefinition<Schema, Resources> {
+  // Each action's input is checked with its own schema before it is called.
+  return definition as PluginDefinition<Schema, Resources>;
+}
+
+/** Types an action's input from its schema, where it is declared apart from its plugin. */
+export function defineAction<Input extends z.ZodType, Settings, Resources extends ResourceMap = NoResources>(
   input: Input,
   description: string,
-  run: (input: z.output<Input>, context: Context<Settings>) => Promise<unknown>,
-): Action<Settings> {
+  run: (input: z.output<Input>, context: Context<Settings, Resources>) => Promise<unknown>,
+): Action<Settings, Resources> {
   return { description, input, run: (value, context) => run(value as z.output<Input>, context) };
 }

@@ -10,17 +10,21 @@ export interface CheckedParts {
   readonly consumers: readonly { readonly name: string; readonly problem: string | null }[];
   readonly database: Pick<PluginDatabase, "sdk">;
   readonly table: Pick<RoutingTable, "stalenessSeconds">;
+  readonly phases: { readonly check: HealthCheck };
+  readonly resources: { readonly checks: readonly HealthCheck[] };
 }
 
 /** Staleness beyond which deliveries wait, seconds. */
 const STALE_AFTER_SECONDS = 5;
 
 /**
- * What `/readyz` reports. Without its database, a first registration or a first connection to Kafka a plugin can do
+ * What `/readyz` reports. Without its database, a critical resource, a first registration or a first connection to Kafka a plugin can do
  * nothing; a manager that went away later, a rebalance or a stale table only delay it.
  */
-export function healthChecks({ registrar, kafka, consumers, database, table }: CheckedParts): readonly HealthCheck[] {
+export function healthChecks(parts: CheckedParts): readonly HealthCheck[] {
+  const { registrar, kafka, consumers, database, table, phases, resources } = parts;
   return [
+    phases.check,
     {
       name: "database",
       critical: true,
@@ -35,6 +39,7 @@ export function healthChecks({ registrar, kafka, consumers, database, table }: C
       problem: () => (registrar.registered ? null : registrar.problem),
     },
     { name: "kafka", critical: true, problem: () => kafka.problem },
+    ...resources.checks,
     { name: "manager", critical: false, problem: () => registrar.problem },
     ...consumers.map((consumer) => ({ name: consumer.name, critical: false, problem: () => consumer.problem })),
     ...(consumers.length === 0

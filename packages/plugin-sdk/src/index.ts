@@ -1,6 +1,11 @@
 export { env, setting } from "@plugboard/runtime";
 export * from "./define-plugin.ts";
 export * from "./outcome.ts";
+export { type HttpClient, httpClient } from "./resources/http-client.ts";
+export { postgres } from "./resources/postgres-resource.ts";
+export { redis } from "./resources/redis-resource.ts";
+export * from "./resources/resource.ts";
+export { resourceEnvironment } from "./resources/resource-settings.ts";
 export { runPlugin } from "./run-plugin.ts";
 export { secret } from "./secret.ts";
 export { pluginEnvironment } from "./settings/env-settings.ts";

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { composePlugin } from "./compose-plugin.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
+import type { ResourceMap } from "./resources/resource.ts";
 
 /** A plugin that runs in this process. */
 export interface RunningPlugin {
@@ -15,11 +16,12 @@ export interface RunningPlugin {
 
 /**
  * Starts a plugin without handling signals: for tests, and for processes that run other things beside it. Resolves when
- * the HTTP surface is up; registering and joining the consumer group go on until they succeed, see `ready`.
- * @throws SettingsError with every problem of the environment; Failure when the database does not answer.
+ * database and resources are there and the HTTP surface is up; registering and joining the consumer group go on until they
+ * succeed, see `ready`.
+ * @throws SettingsError with every problem of the environment; Failure when the database or a critical resource does not answer.
  */
-export async function startPlugin<Schema extends z.ZodObject>(
-  definition: PluginDefinition<Schema>,
+export async function startPlugin<Schema extends z.ZodObject, Resources extends ResourceMap>(
+  definition: PluginDefinition<Schema, Resources>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<RunningPlugin> {
   const plugin = await composePlugin(definition, environment);

@@ -4,6 +4,8 @@ export interface HealthCheck {
   /** A critical one makes the process not ready; another only shows as degraded. */
   readonly critical: boolean;
   problem(): string | null | Promise<string | null>;
+  /** In which of its states it is, for people; for what has more than "there" and "not there". */
+  state?(): string;
 }
 
 export interface HealthReport {
@@ -12,6 +14,7 @@ export interface HealthReport {
     readonly name: string;
     readonly critical: boolean;
     readonly problem: string | null;
+    readonly state?: string;
   }>;
 }
 
@@ -20,7 +23,12 @@ const CHECK_DEADLINE_MS = 2_000;
 /** Asks every check at once; one that throws or is late has that as its problem. */
 export async function checkHealth(checks: readonly HealthCheck[]): Promise<HealthReport> {
   const results = await Promise.all(
-    checks.map(async ({ name, critical, problem }) => ({ name, critical, problem: await answer(problem) })),
+    checks.map(async ({ name, critical, problem, state }) => ({
+      name,
+      critical,
+      problem: await answer(problem),
+      ...(state === undefined ? {} : { state: state() }),
+    })),
   );
   return { ready: results.every((result) => !result.critical || result.problem === null), checks: results };
 }

@@ -3,6 +3,8 @@ import type { Logger } from "./logger.ts";
 /** A part of a process that is started and stopped. Stop must be harmless when start has failed half-way. */
 export interface Component {
   readonly name: string;
+  /** With it a phase of the start begins, which those behind it belong to; see {@link LifecycleOptions.phaseDeadlineMs}. */
+  readonly phase?: string;
   start?(): Promise<void>;
   stop?(): Promise<void>;
   /** Rejects when it finds, after its start, that the process must not go on; handled by itself as well. */
@@ -15,6 +17,10 @@ export interface LifecycleOptions {
   readonly startDeadlineMs?: number;
   /** Longest the whole drain may take, milliseconds; then the process leaves with status 1. */
   readonly stopDeadlineMs?: number;
+  /** Longest all components of one phase together may take to start, milliseconds. */
+  readonly phaseDeadlineMs?: number;
+  /** Told of each phase that begins: the components', then `running` once all have started, then `on-stop`. */
+  readonly onPhase?: (phase: string) => void;
 }
 
 /**
@@ -29,6 +35,8 @@ export class Lifecycle {
   readonly #logger: Logger;
   readonly #startDeadlineMs: number;
   readonly #stopDeadlineMs: number;
+  readonly #phaseDeadlineMs: number;
+  readonly #onPhase: (phase: string) => void;
   #started: Component[] = [];
   #stopping: Promise<void> | undefined;
 
@@ -37,6 +45,8 @@ export class Lifecycle {
     this.#logger = options.logger;
     this.#startDeadlineMs = options.startDeadlineMs ?? 60_000;
     this.#stopDeadlineMs = options.stopDeadlineMs ?? 25_000;
+    this.#phaseDeadlineMs = options.phaseDeadlineMs ?? Number.POSITIVE_INFINITY;
+    this.#onPhase = options.onPhase ?? (() => {});
   }
 
   /** Rejects when a component must not go on; never resolves. */
@@ -46,18 +56,26 @@ export class Lifecycle {
 
   async start(): Promise<void> {
     this.state = "starting";
+    let phaseEndsAt = performance.now() + this.#phaseDeadlineMs;
     for (const component of this.#components) {
       if (this.#stopping !== undefined) return;
+      if (component.phase !== undefined) {
+        phaseEndsAt = performance.now() + this.#phaseDeadlineMs;
+        this.#onPhase(component.phase);
+      }
       this.#started.push(component);
       try {
-        await withDeadline(component.start?.(), this.#startDeadlineMs, `${component.name} did not start`);
+        const left = Math.max(1, Math.min(this.#startDeadlineMs, phaseEndsAt - performance.now()));
+        await withDeadline(component.start?.(), left, `${component.name} did not start`);
       } catch (error) {
         this.#logger.error({ component: component.name, error }, "start failed");
         await this.stop();
         throw error;
       }
     }
-    if (this.#stopping === undefined) this.state = "running";
+    if (this.#stopping !== undefined) return;
+    this.state = "running";
+    this.#onPhase("running");
   }
 
   /** Stops what was started, last first. Called twice, the second call waits for the first. */
@@ -68,6 +86,7 @@ export class Lifecycle {
 
   async #stopAll(): Promise<void> {
     this.state = "stopping";
+    this.#onPhase("on-stop");
     const deadline = performance.now() + this.#stopDeadlineMs;
     for (const component of this.#started.toReversed()) {
       const left = Math.max(1, deadline - performance.now());

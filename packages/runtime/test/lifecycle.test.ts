@@ -53,4 +53,32 @@ describe("Lifecycle", () => {
     const lifecycle = new Lifecycle([hanging], { logger, startDeadlineMs: 20 });
     await expect(lifecycle.start()).rejects.toThrow("slow did not start within 20 ms");
   });
+
+  test("tells each phase as it begins, then that it runs, then that it stops", async () => {
+    const { story, components } = recorded(["a", "b", "c"]);
+    const [a, b, c] = components as [Component, Component, Component];
+    const phased = [{ ...a, phase: "first" }, b, { ...c, phase: "second" }];
+    const lifecycle = new Lifecycle(phased, { logger, onPhase: (phase) => void story.push(phase) });
+    await lifecycle.start();
+    await lifecycle.stop();
+    const started = ["first", "start a", "start b", "second", "start c", "running"];
+    expect(story).toEqual([...started, "on-stop", "stop c", "stop b", "stop a"]);
+  });
+
+  test("the components of a phase share its deadline, and the one that has used it up is named", async () => {
+    const slow = (name: string, phase?: string): Component => ({
+      name,
+      ...(phase === undefined ? {} : { phase }),
+      start: () => new Promise((resolve) => setTimeout(resolve, 400)),
+    });
+    const hanging: Component = { name: "hanging", start: () => new Promise(() => {}) };
+    const lifecycle = new Lifecycle([slow("a", "first"), slow("b", "second"), hanging], {
+      logger,
+      phaseDeadlineMs: 20_000,
+      startDeadlineMs: 2_000,
+    });
+    await expect(lifecycle.start()).rejects.toThrow(/hanging did not start within 2000 ms/);
+    const late = new Lifecycle([slow("a", "first"), hanging], { logger, phaseDeadlineMs: 1_500 });
+    await expect(late.start()).rejects.toThrow(/hanging did not start within (\d{1,3}|1[01]\d\d) ms/);
+  });
 });

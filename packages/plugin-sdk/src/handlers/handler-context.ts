@@ -2,11 +2,13 @@ import type { EventAttributes, Flag } from "@plugboard/contract";
 import type { Logger } from "@plugboard/runtime";
 import type { Pool } from "pg";
 import type { Context } from "../define-plugin.ts";
+import type { Injected, ResourceMap } from "../resources/resource.ts";
 
 /** What contexts are made from; the same for every handler of a process. */
 export interface ContextParts {
   readonly logger: Logger;
   readonly db: Pool;
+  readonly resources: Injected<ResourceMap>;
   readonly flag: (team: string, event: EventAttributes, flags: readonly Flag[]) => Promise<void>;
 }
 
@@ -19,13 +21,14 @@ export function contextOf<Settings>(
     readonly signal: AbortSignal;
     readonly fields?: Record<string, string>;
   },
-): Context<Settings> {
+): Context<Settings, ResourceMap> {
   return {
     team: call.team,
     settings: call.settings,
     logger: parts.logger.child({ team: call.team, ...call.fields }),
     signal: call.signal,
     db: parts.db,
+    resources: parts.resources,
     flag: (event, flags) => parts.flag(call.team, event, flags),
   };
 }

@@ -1,4 +1,5 @@
 import {
+  type Environment,
   env,
   kafkaSettings,
   loadSettings,
@@ -7,6 +8,8 @@ import {
   safetySettings,
   setting,
 } from "@plugboard/runtime";
+import type { ResourceMap } from "../resources/resource.ts";
+import { resourceEnvironment, settingsByResource } from "../resources/resource-settings.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -47,6 +50,10 @@ export const pluginEnvironment = {
     env.integer(1, 1_000).default(16),
     "Deliveries handled at once by one process; one team gets at most half of them.",
   ),
+  PLUGIN_START_MS: setting(
+    env.integer(1_000, 3_600_000).default(120_000),
+    "How long each phase of the start, PreStart and OnStart, may take, milliseconds; then the process ends with 1.",
+  ),
   PLUGIN_DRAIN_MS: setting(
     env.integer(0, 600_000).default(10_000),
     "How long handlers may go on when the process stops, milliseconds; then they are aborted.",
@@ -77,9 +84,11 @@ export const pluginEnvironment = {
 export type PluginSettings = ReturnType<typeof loadPluginSettings>;
 
 /**
- * Reads a plugin process's settings.
- * @throws SettingsError with every problem.
+ * Reads a plugin process's settings, its resources' among them.
+ * @throws SettingsError with every problem of all of them; Error when the resources are not declared well.
  */
-export function loadPluginSettings(plugin: string, environment: Readonly<Record<string, string | undefined>>) {
-  return loadSettings(plugin, pluginEnvironment, environment);
+export function loadPluginSettings(plugin: string, environment: Environment, resources: ResourceMap = {}) {
+  const shape = { ...pluginEnvironment, ...resourceEnvironment(plugin, resources) };
+  const settings = loadSettings(plugin, shape as typeof pluginEnvironment, environment);
+  return { ...settings, resources: settingsByResource(plugin, resources, settings) };
 }

@@ -11,6 +11,8 @@ export interface PluginDatabase {
   readonly sdk: Pool;
   /** The handlers' (`context.db`). */
   readonly handlers: Pool;
+  /** Waits a while for a database that is still starting. @throws Failure `startup-resource`. */
+  connect(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -34,11 +36,9 @@ export function schemaOf(pluginId: string): string {
 }
 
 /**
- * Connects, waiting a while for a database that is still starting. The schema is on every connection's `search_path`;
- * it is created by `migrate`.
- * @throws Failure `startup-resource`.
+ * The pools, not connected yet. The schema is on every connection's `search_path`; it is created by `migrate`.
  */
-export async function connectDatabase(url: string, pluginId: string, logger: Logger): Promise<PluginDatabase> {
+export function openDatabase(url: string, pluginId: string, logger: Logger): PluginDatabase {
   const schema = schemaOf(pluginId);
   const open = (max: number) => {
     const pool = new Pool({
@@ -59,17 +59,18 @@ export async function connectDatabase(url: string, pluginId: string, logger: Log
   const close = async () => {
     await Promise.all([sdk.end(), handlers.end()]);
   };
-  const policy = retry(handleAll, {
-    maxAttempts: CONNECT_ATTEMPTS_MAX,
-    backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 5_000 }),
-  });
-  try {
-    await policy.execute(() => sdk.query("SELECT 1"));
-  } catch (error) {
-    await close();
-    throw new Failure("startup-resource", `Postgres (DATABASE_URL): ${(error as Error).message}`, { cause: error });
-  }
-  return { schema, sdk, handlers, close };
+  const connect = async () => {
+    const policy = retry(handleAll, {
+      maxAttempts: CONNECT_ATTEMPTS_MAX,
+      backoff: new ExponentialBackoff({ initialDelay: 200, maxDelay: 5_000 }),
+    });
+    try {
+      await policy.execute(() => sdk.query("SELECT 1"));
+    } catch (error) {
+      throw new Failure("startup-resource", `Postgres (DATABASE_URL): ${(error as Error).message}`, { cause: error });
+    }
+  };
+  return { schema, sdk, handlers, connect, close };
 }
 
 function withSearchPath(url: string, schema: string): string {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { createLogger } from "@plugboard/runtime";
 import { createTestDatabase } from "@plugboard/stack";
-import { connectDatabase, type PluginDatabase, schemaOf } from "../../src/store/connect-database.ts";
+import { openDatabase, type PluginDatabase, schemaOf } from "../../src/store/connect-database.ts";
 import { migrate } from "../../src/store/migrate.ts";
 
 let database: PluginDatabase;
@@ -9,7 +9,8 @@ let drop: () => Promise<void>;
 beforeAll(async () => {
   const created = await createTestDatabase();
   drop = created.drop;
-  database = await connectDatabase(created.url, "my-plugin", createLogger("test", "silent"));
+  database = openDatabase(created.url, "my-plugin", createLogger("test", "silent"));
+  await database.connect();
 });
 afterAll(async () => {
   await database.close();

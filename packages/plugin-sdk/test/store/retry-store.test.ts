@@ -6,7 +6,7 @@ import { FairPool } from "../../src/delivery/fair-pool.ts";
 import { type Received, receive } from "../../src/delivery/received.ts";
 import { RetryLoop } from "../../src/delivery/retry-loop.ts";
 import { createSdkMetrics } from "../../src/metrics.ts";
-import { connectDatabase, type PluginDatabase } from "../../src/store/connect-database.ts";
+import { openDatabase, type PluginDatabase } from "../../src/store/connect-database.ts";
 import { DeliveryStore } from "../../src/store/delivery-store.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { RetryStore } from "../../src/store/retry-store.ts";
@@ -21,7 +21,8 @@ beforeAll(async () => {
   const created = await createTestDatabase();
   drop = created.drop;
   const logger = createLogger("test", "silent");
-  database = await connectDatabase(created.url, "stored", logger);
+  database = openDatabase(created.url, "stored", logger);
+  await database.connect();
   await migrate(database.sdk, database.schema, []);
   retries = new RetryStore(database.sdk);
   deliveries = new DeliveryStore(database.sdk, { leaseMs: LEASE_MS, repeat: true });

@@ -12,7 +12,7 @@ import { createLogger } from "@plugboard/runtime";
 import { createTestDatabase, testEnvironment, uniqueName, waitUntil } from "@plugboard/stack";
 import { Client } from "pg";
 import type { z } from "zod";
-import { type PluginDefinition, type RunningPlugin, startPlugin } from "../../src/index.ts";
+import { type PluginDefinition, type ResourceMap, type RunningPlugin, startPlugin } from "../../src/index.ts";
 import { schemaOf } from "../../src/store/connect-database.ts";
 import { FakeManager } from "./fake-manager.ts";
 
@@ -115,7 +115,10 @@ export async function openStage(plugin: string, partitions = 1, lanes: readonly 
     environment,
     createLanes,
     /** Starts the plugin and waits until it consumes. */
-    async start<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, extra: Record<string, string> = {}) {
+    async start<Schema extends z.ZodObject, Resources extends ResourceMap>(
+      definition: PluginDefinition<Schema, Resources>,
+      extra: Record<string, string> = {},
+    ) {
       const plugin = await startPlugin(definition, environment(extra));
       running.push(plugin);
       await plugin.ready(AbortSignal.timeout(WAIT_MS));
