@@ -73,11 +73,9 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
     definition,
     ...ground,
     server,
+    first: [tableComponent(table, drain.draining)],
     preStart: [connections, safetyComponent(ground)],
-    onStart: [
-      ...(delivery === null ? [] : [delivery.outcomes, delivery.retention]),
-      tableComponent(table, drain.draining),
-    ],
+    onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention],
     running: [registrar, ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]), drain],
   });
   const live = delivery?.consumers.find(({ lane }) => lane === "live");

@@ -17,6 +17,8 @@ export interface PluginLifecycleParts<Schema extends z.ZodObject> {
   readonly resources: ResourceSet<ResourceMap>;
   readonly server: HttpServer;
   readonly logger: Logger;
+  /** What waits for nothing at its start, and holds connections: closed however far a start came. */
+  readonly first: readonly Component[];
   /** After resources and database. */
   readonly preStart: readonly Component[];
   readonly onStart: readonly Component[];
@@ -55,6 +57,7 @@ export function pluginLifecycle<Schema extends z.ZodObject>(parts: PluginLifecyc
     [
       // First up, so that a start that takes its time can be watched; it closes before what it stands on, below.
       { name: "http", phase: "pre-start" satisfies Phase, start: () => server.start(), stop: () => server.stop() },
+      ...parts.first,
       resources,
       migrated,
       ...parts.preStart,
