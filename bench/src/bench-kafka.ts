@@ -86,7 +86,7 @@ export class BenchKafka {
   /** How many members a group has; 0 while it shares its partitions out anew. */
   async membersOf(group: string): Promise<number> {
     const found = (await this.#admin.describeGroups({ groups: [group] })).get(group);
-    return found?.state === "STABLE" ? found.members.size : 0;
+    return found?.state === "Stable" ? found.members.size : 0;
   }
 
   async close(): Promise<void> {

@@ -32,6 +32,8 @@ export interface Peer {
   readonly delivery: "at-least-once" | "exactly-once" | "none";
   /** What it has to write when that is not what the routes say. */
   readonly pluginsOf?: (workload: Workload) => readonly number[];
+  /** Members of its group that one instance is; 1 unless said. */
+  readonly membersEach?: number;
   start(job: PeerJob): Promise<Child>;
 }
 
@@ -41,8 +43,8 @@ export interface Peer {
  */
 const JVM_FLAGS = ["-Xms512m", "-Xmx512m", "-Xmn320m", "-XX:+UseParallelGC", "-XX:-UsePerfData"];
 const JVM_LOG = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn";
-/** Tasks are spread over two threads: one per core. */
-const STREAMS_THREADS = "2";
+/** Where a router can have several threads: one per core. */
+const THREADS = 2;
 
 export const PEERS: readonly Peer[] = [
   {
@@ -63,12 +65,14 @@ export const PEERS: readonly Peer[] = [
     id: "streams",
     title: "Kafka Streams",
     delivery: "at-least-once",
+    membersEach: THREADS,
     start: (job) => startStreams(job, "at_least_once"),
   },
   {
     id: "streams-eos",
     title: "Kafka Streams, exactly once",
     delivery: "exactly-once",
+    membersEach: THREADS,
     start: (job) => startStreams(job, "exactly_once_v2"),
   },
   {
@@ -84,11 +88,24 @@ export const PEERS: readonly Peer[] = [
     start: (job) => startPlugboard(job, { ROUTER_DELIVERY: "at-least-once" }),
   },
   {
+    id: "plugboard-threads",
+    title: "Plugboard, two threads",
+    delivery: "at-least-once",
+    membersEach: THREADS,
+    start: (job) => startPlugboard(job, { ROUTER_DELIVERY: "at-least-once", ROUTER_THREADS: String(THREADS) }),
+  },
+  {
     id: "plugboard-eos",
     title: "Plugboard, exactly once",
     delivery: "exactly-once",
-    start: (job) =>
-      startPlugboard(job, { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: `instance-${job.instance}` }),
+    start: (job) => startPlugboard(job, exactlyOnce(job)),
+  },
+  {
+    id: "plugboard-eos-threads",
+    title: "Plugboard, exactly once, two threads",
+    delivery: "exactly-once",
+    membersEach: THREADS,
+    start: (job) => startPlugboard(job, { ...exactlyOnce(job), ROUTER_THREADS: String(THREADS) }),
   },
 ];
 
@@ -140,9 +157,13 @@ async function startStreams(job: PeerJob, guarantee: string): Promise<Child> {
   return await startJava("StreamsRouter", job, {
     BENCH_TABLE: job.tableTopic,
     BENCH_GUARANTEE: guarantee,
-    BENCH_THREADS: STREAMS_THREADS,
+    BENCH_THREADS: String(THREADS),
     BENCH_STATE: join(job.directory, `${job.group}-${job.instance}`),
   });
+}
+
+function exactlyOnce({ instance }: PeerJob): Record<string, string> {
+  return { ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: `instance-${instance}` };
 }
 
 async function startKafkaJs(job: PeerJob): Promise<Child> {

@@ -62,7 +62,8 @@ export async function runThroughput(
     );
     const routers = new ProcessUsage(children.map(({ pid }) => pid));
     const broker = new ProcessUsage([session.brokerPid]);
-    const sharedAtMs = options.routers === 1 ? undefined : await untilShared(session, group, options.routers, report);
+    const members = options.routers * (peer.membersEach ?? 1);
+    const sharedAtMs = options.routers === 1 ? undefined : await untilShared(session, group, members, report);
     const progress = await untilDrained(session, job, children, report);
     await sleep(SETTLE_MS);
     routers.stop();

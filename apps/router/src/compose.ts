@@ -41,25 +41,40 @@ import type { RouterSettings } from "./settings.ts";
 /** Above the table's own staleness bound (5 s): by then routing waits. */
 const TABLE_STALE_SECONDS_MAX = 10;
 
-export interface Router {
+/** What routes, without a surface. */
+export interface Routing {
   /** In the order of their start. */
   readonly components: readonly Component[];
-  readonly server: HttpServer;
+  readonly checks: readonly HealthCheck[];
+  readonly status: StatusReader;
   readonly registry: Registry;
   readonly pipeline: Pipeline;
   readonly safety: StartSafety;
 }
 
-/** The only wiring of the router. @param options.table stands in for the real one in tests. */
-export function composeRouter(
-  settings: RouterSettings,
-  options: {
-    readonly logger: Logger;
-    readonly clock?: Clock;
-    readonly registry?: Registry;
-    readonly table?: RoutingTable;
-  },
-): Router {
+export interface Router extends Routing {
+  readonly server: HttpServer;
+}
+
+interface RoutingOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly registry?: Registry;
+  /** Stands in for the real one in tests. */
+  readonly table?: RoutingTable;
+}
+
+/** A router that is one thread, with its surface. */
+export function composeRouter(settings: RouterSettings, options: RoutingOptions): Router {
+  const routing = composeRouting(settings, options);
+  const { checks, registry, status } = routing;
+  const app = createOpsApp(checks, registry, () => status.read(), options.logger);
+  const server = new HttpServer(app, settings.PORT);
+  return { ...routing, components: [server, ...routing.components], server };
+}
+
+/** The only wiring of what routes. */
+export function composeRouting(settings: RouterSettings, options: RoutingOptions): Routing {
   const { logger, clock = systemClock, registry = createRegistry() } = options;
   const metrics = createRouterMetrics(registry);
   const { table, safety: tableSafety } =
@@ -149,22 +164,11 @@ export function composeRouter(
     safety,
     clock,
   });
-  const server = new HttpServer(
-    createOpsApp(checks, registry, () => status.read(), logger),
-    settings.PORT,
-  );
   const tableComponent: Component = { name: "routing-table", stop: () => table.stop() };
   return {
-    components: [
-      status,
-      server,
-      safety,
-      tableComponent,
-      { name: "sink", stop: () => sink.stop() },
-      pipeline,
-      parkedReturn,
-    ],
-    server,
+    components: [status, safety, tableComponent, { name: "sink", stop: () => sink.stop() }, pipeline, parkedReturn],
+    checks,
+    status,
     registry,
     pipeline,
     safety,

@@ -10,6 +10,9 @@ import {
   setting,
 } from "@plugboard/runtime";
 
+/** More share no topic of a usual size; then it is time for a second router anyway. */
+const THREADS_MAX = 32;
+
 /** Every setting of the router; docs/configuration.md is generated from this. */
 export const routerSettings = {
   ...kafkaSettings,
@@ -36,15 +39,19 @@ export const routerSettings = {
       .text()
       .regex(/^[A-Za-z0-9._-]{1,100}$/, "must be 1 to 100 of A-Z a-z 0-9 . _ -")
       .optional(),
-    "Stable and different for each instance: static group membership and transactional id.",
+    "Stable and different for each instance: static group membership and transactional id. Threads add `.1`, `.2`, … to it.",
   ),
   ROUTER_PARKED_TOPIC: setting(
     env.text().default("router.parked"),
     "Topic for copies whose own topic cannot be written.",
   ),
+  ROUTER_THREADS: setting(
+    env.integer(1, THREADS_MAX).default(1),
+    "Threads that route, each a member of the group as another router would be: one for each core that this process may fill.",
+  ),
   ROUTER_IN_FLIGHT_BYTES: setting(
     env.integer(1_048_576, 4_294_967_296).default(67_108_864),
-    "Memory for records read and not settled, bytes; fetching pauses beyond it.",
+    "Memory for records read and not settled, bytes, of all threads together; fetching pauses beyond it.",
   ),
   ROUTER_PARK_AFTER_MS: setting(
     env.integer(100, 600_000).default(10_000),

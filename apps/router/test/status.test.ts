@@ -28,7 +28,7 @@ describe("/status of a router at work", () => {
     const { group, plugins, quotas, inFlight, throughput, table, unwritable, safety, health } = await status();
     expect(group).toMatchObject({ id: at.group, topic: at.responses, topicPartitions: 2, lagRecords: 0 });
     expect(group.partitions.map(({ partition }) => partition)).toEqual([0, 1]);
-    expect(group.memberId).toMatch(/./);
+    expect(group.memberIds).toEqual([expect.stringMatching(/./)]);
     expect(plugins).toEqual([{ plugin: "sms", copies: { priority: 0, live: 4, bulk: 16 }, overQuota: 16 }]);
     expect(quotas).toEqual({ routes: 1, usedUp: [{ team: "busy", plugin: "sms", eventsPerSecond: 0.001 }] });
     expect(inFlight).toEqual({ bytes: 0, limitBytes: 67_108_864 });

@@ -18,6 +18,7 @@ export function tableMetrics(
   new Gauge({
     name: "routing_table_staleness_seconds",
     help: "Seconds since the entries in memory were last known to be current.",
+    aggregator: "max",
     registers,
     collect() {
       this.set(gauges.stalenessSeconds());

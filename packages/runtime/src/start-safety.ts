@@ -149,6 +149,7 @@ export function registerSafetyMetric(registry: Registry, unsafe: () => number): 
   new Gauge({
     name: "plugboard_unsafe_settings",
     help: "Settings of Kafka and Redis, as found at start, with which data can be lost; above 0 only where PLUGBOARD_ALLOW_UNSAFE is set.",
+    aggregator: "max",
     registers: [registry],
     collect() {
       this.set(unsafe());

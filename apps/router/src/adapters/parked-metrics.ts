@@ -26,6 +26,7 @@ export function registerParkedMetrics(registry: Registry, parked: MeasuredReturn
     name: "router_parked_held_oldest_age_seconds",
     help: "Time since the oldest copy was parked that its own topic does not take, by topic.",
     labelNames: ["topic"],
+    aggregator: "max",
     registers,
     collect() {
       this.reset();
@@ -44,6 +45,7 @@ export function registerParkedMetrics(registry: Registry, parked: MeasuredReturn
   new Gauge({
     name: "router_parked_retention_seconds",
     help: "How long the parking topic keeps a copy; NaN until the brokers have said it.",
+    aggregator: "max",
     registers,
     collect() {
       this.set((parked.retentionMs ?? Number.NaN) / 1_000);

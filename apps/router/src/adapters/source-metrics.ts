@@ -24,6 +24,7 @@ export function registerSourceMetrics(registry: Registry, source: MeasuredSource
     name: "router_oldest_unread_age_seconds",
     help: "Age of a partition's oldest record that is not settled; with none, the time since the broker last said so.",
     labelNames: ["partition"],
+    aggregator: "max",
     registers,
     collect() {
       this.reset();
@@ -42,6 +43,7 @@ export function registerSourceMetrics(registry: Registry, source: MeasuredSource
   new Gauge({
     name: "router_topic_partitions",
     help: "Partitions that the topic of events has; NaN until the brokers have said it.",
+    aggregator: "max",
     registers,
     collect() {
       this.set(source.watch.partitions ?? Number.NaN);
@@ -50,6 +52,7 @@ export function registerSourceMetrics(registry: Registry, source: MeasuredSource
   new Gauge({
     name: "router_retention_seconds",
     help: "How long the topic of events keeps a record; NaN until the brokers have said it.",
+    aggregator: "max",
     registers,
     collect() {
       this.set((source.watch.retentionMs ?? Number.NaN) / 1_000);

@@ -113,7 +113,7 @@ export class StatusReader implements Component {
     return {
       id,
       topic,
-      memberId: joined ? (consumer.memberId ?? null) : null,
+      memberIds: joined && consumer.memberId ? [consumer.memberId] : [],
       generation: joined ? (consumer.generationId ?? null) : null,
       topicPartitions: source.watch.partitions,
       lagRecords: partitions.reduce((sum, { lagRecords }) => sum + lagRecords, 0),

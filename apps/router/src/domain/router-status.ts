@@ -19,8 +19,8 @@ export interface RouterStatus {
   readonly group: {
     readonly id: string;
     readonly topic: string;
-    /** Null while this process is no member. */
-    readonly memberId: string | null;
+    /** Of its threads; none while it is no member. */
+    readonly memberIds: readonly string[];
     readonly generation: number | null;
     /** Of the topic; null while not known. */
     readonly topicPartitions: number | null;

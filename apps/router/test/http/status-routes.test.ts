@@ -14,7 +14,7 @@ const WELL: RouterStatus = {
   group: {
     id: "plugboard-router",
     topic: "responses",
-    memberId: "member-1",
+    memberIds: ["member-1"],
     generation: 4,
     topicPartitions: 6,
     lagRecords: 1_234_567,
