@@ -8,7 +8,7 @@ export interface Bystanders {
   readonly fault: string;
   readonly injectedAt: number;
   readonly before: { readonly copies: number; readonly p50: number; readonly p99: number };
-  /** From the injection to the heal. */
+  /** From the injection, or from when the cluster had failed over, to the heal. */
   readonly during: { readonly copies: number; readonly p50: number; readonly p99: number };
 }
 
@@ -16,6 +16,7 @@ export interface Bystanders {
  * @param fault whose windows are measured, alone.
  * @param plugin the one whose topic it is: not counted.
  * @param beforeMs how long before the injection nothing else was done.
+ * @param failOverMs how long after the injection the cluster itself may need: not measured.
  */
 export function bystanders(
   {
@@ -24,7 +25,7 @@ export function bystanders(
     copies,
     due,
   }: { windows: readonly FaultWindow[]; inputs: readonly InputRecord[]; copies: readonly CopyRecord[]; due: DueTimes },
-  { fault, plugin, beforeMs }: { fault: string; plugin: string; beforeMs: number },
+  { fault, plugin, beforeMs, failOverMs }: { fault: string; plugin: string; beforeMs: number; failOverMs: number },
 ): Bystanders[] {
   const dueOf = new Map(inputs.map(({ origin, id }) => [origin, due.get(id)]));
   const seen = new Set<string>();
@@ -45,6 +46,6 @@ export function bystanders(
       fault,
       injectedAt,
       before: between(injectedAt - beforeMs, injectedAt),
-      during: between(injectedAt, healedAt),
+      during: between(injectedAt + failOverMs, healedAt),
     }));
 }

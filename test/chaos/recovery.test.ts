@@ -137,14 +137,14 @@ describe("the measure of what others feel", () => {
     const late = copyOf(input, 90_000, { plugin: "fragile", delivery: "fragile" });
     const parked = copyOf(input, 90_000, { plugin: "other", delivery: "other", parked: true });
     const all = { ...measured, copies: [...measured.copies, late, parked] };
-    expect(bystanders(all, { fault: "fault", plugin: "fragile", beforeMs: 10_000 })).toEqual([
+    expect(bystanders(all, { fault: "fault", plugin: "fragile", beforeMs: 10_000, failOverMs: 2_000 })).toEqual([
       {
         fault: "fault",
         injectedAt: START + 10_000,
         before: { copies: 100, p50: 20, p99: 20 },
-        during: { copies: 100, p50: 120, p99: 120 },
+        during: { copies: 80, p50: 120, p99: 120 },
       },
     ]);
-    expect(bystanders(all, { fault: "another", plugin: "fragile", beforeMs: 10_000 })).toEqual([]);
+    expect(bystanders(all, { fault: "another", plugin: "fragile", beforeMs: 10_000, failOverMs: 2_000 })).toEqual([]);
   });
 });

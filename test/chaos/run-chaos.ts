@@ -59,11 +59,11 @@ export interface ChaosResult {
 }
 
 const QUIET_MS = 5_000;
-/** Faults of one plugin's topic, of which the others should feel nothing. */
-const TOPIC_FAULTS: ReadonlyMap<Fault, string> = new Map([
-  [pluginTopicUnwritable, FRAGILE_PLUGIN],
-  [pluginTopicDeleted, DOOMED_PLUGIN],
-]);
+/** Faults of one plugin's topic, of which the others should feel nothing once the cluster has got over what makes it so. */
+const TOPIC_FAULTS = [
+  { fault: pluginTopicUnwritable, plugin: FRAGILE_PLUGIN, failOverMs: 8_000 },
+  { fault: pluginTopicDeleted, plugin: DOOMED_PLUGIN, failOverMs: 0 },
+];
 
 interface Failures {
   readonly stuck: string[];
@@ -107,9 +107,10 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       parked: history.copies.filter(({ parked }) => parked).length,
       sendsRepeated: load.failures,
       recoveries: recoveries(measured),
-      bystanders: [...TOPIC_FAULTS].flatMap(([{ name, quietBeforeMs = QUIET_MS }, plugin]) =>
-        bystanders(measured, { fault: name, plugin, beforeMs: quietBeforeMs }),
-      ),
+      bystanders: TOPIC_FAULTS.flatMap(({ fault, plugin, failOverMs }) => {
+        const beforeMs = fault.quietBeforeMs ?? QUIET_MS;
+        return bystanders(measured, { fault: fault.name, plugin, beforeMs, failOverMs });
+      }),
       findings: checkHistory(history),
       effects: await checkEffects(
         rig,

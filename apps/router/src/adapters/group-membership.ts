@@ -1,5 +1,5 @@
 import { Consumer, type ConsumerGroupJoinPayload } from "@platformatic/kafka";
-import type { KafkaSettings, Logger } from "@plugboard/runtime";
+import { type KafkaSettings, type Logger, withDeadline } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, type IPolicy, retry } from "cockatiel";
 import type { Membership } from "../domain/ports.ts";
 import { connectionOptions, whyNotReached } from "./kafka-connection.ts";
@@ -13,6 +13,8 @@ const REBALANCE_TIMEOUT_MS = 20_000;
 const PARTITIONS_CHECK_MS = 5_000;
 /** Without a heartbeat for this long, and no join answered, the client is taken to have given up: join again. */
 const SILENCE_MS_MAX = 30_000;
+/** How long a stop waits for a join under way: others have a second to hear of it, and some more to let go. */
+const JOIN_SETTLES_MS_MAX = 4_000;
 
 export interface GroupMembershipOptions {
   readonly kafka: KafkaSettings;
@@ -24,6 +26,8 @@ export interface GroupMembershipOptions {
   /** Called before every join, while the group waits: finish and commit, then let go of all partitions. */
   readonly onRevoke: () => Promise<void>;
   readonly onAssign: (partitions: readonly number[], membership: Membership) => void;
+  /** How long a stop waits for a join under way, milliseconds. */
+  readonly joinSettlesMsMax?: number;
 }
 
 /**
@@ -93,6 +97,10 @@ export class GroupMembership {
   async stop(): Promise<void> {
     this.#stopped.abort();
     for (const timer of this.#timers) clearInterval(timer);
+    // Before it is answered nobody here knows which member that is: it could not leave, and would be given partitions all the same.
+    const joining = this.#joining ?? Promise.resolve();
+    const settlesMs = this.#options.joinSettlesMsMax ?? JOIN_SETTLES_MS_MAX;
+    await withDeadline(joining, settlesMs, "a join was not answered").catch(() => {});
     try {
       await this.consumer.leaveGroup(true);
     } catch (error) {

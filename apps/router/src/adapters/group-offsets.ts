@@ -1,9 +1,17 @@
-import { type Consumer, offsetCommitV8, offsetFetchV8, type Producer, txnOffsetCommitV3 } from "@platformatic/kafka";
+import {
+  type Consumer,
+  offsetCommitV8,
+  offsetFetchV8,
+  type Producer,
+  ResponseError,
+  txnOffsetCommitV3,
+} from "@platformatic/kafka";
 import { withDeadline } from "@plugboard/runtime";
 import type { CursorsToCommit } from "./return-writer.ts";
 
 /** Of one request to the group's coordinator. */
 const DEADLINE_MS = 10_000;
+const UNSTABLE_OFFSET_COMMIT = 88;
 
 /** What a group has committed of a partition. */
 export interface CommittedOffset {
@@ -13,9 +21,10 @@ export interface CommittedOffset {
 }
 
 /**
- * The group's committed offsets, none that a transaction is still about to move: the broker refuses to answer for those,
- * and the caller asks again. (The client's own call takes what is there, and a partition that changes hands while a
- * transaction ends would be read from the offset before it: all of it twice.)
+ * The group's committed offsets, without those that a transaction is still about to move: the broker does not tell them, and
+ * the caller asks again for what is missing. (The client's own call takes what is there, and a partition that changes hands while a
+ * transaction ends would be read from the offset before it: all of it twice.) Such a transaction may stay open for as long as
+ * its time-out, when its router was frozen; the other partitions need not wait for it.
  */
 export async function committedOffsets(
   group: Consumer,
@@ -24,14 +33,31 @@ export async function committedOffsets(
 ): Promise<ReadonlyMap<number, CommittedOffset>> {
   const connection = await group.connections.get(await coordinatorOf(group, topic));
   const topics = [{ name: topic, partitionIndexes: [...partitions] }];
-  const answer = await offsetFetchV8.api.async(connection, [{ groupId: group.groupId, memberEpoch: -1, topics }], true);
+  const request = [{ groupId: group.groupId, memberEpoch: -1, topics }];
+  const answer = await offsetFetchV8.api.async(connection, request, true).catch(stableOrThrow);
   const found = answer.groups.flatMap((item) => item.topics.flatMap((t) => t.partitions));
   return new Map(
-    found.map(({ partitionIndex, committedOffset: offset, metadata }) => [
-      partitionIndex,
-      { offset, metadata: metadata ?? null },
-    ]),
+    found
+      .filter(({ errorCode }) => errorCode === 0)
+      .map(({ partitionIndex, committedOffset: offset, metadata }) => [
+        partitionIndex,
+        { offset, metadata: metadata ?? null },
+      ]),
   );
+}
+
+type OffsetsAnswer = Awaited<ReturnType<typeof offsetFetchV8.api.async>>;
+
+/** The client throws the whole answer away when one partition's offset is not stable. */
+function stableOrThrow(error: unknown): OffsetsAnswer {
+  if (!(error instanceof ResponseError)) throw error;
+  const answer = error.response as OffsetsAnswer;
+  const codes = answer.groups.flatMap((group) => [
+    group.errorCode,
+    ...group.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode)),
+  ]);
+  if (codes.some((code) => code !== 0 && code !== UNSTABLE_OFFSET_COMMIT)) throw error;
+  return answer;
 }
 
 /** Commits cursors with their metadata, which the client's own call has no place for. Fenced by the membership. */

@@ -23,6 +23,8 @@ const PARTITION_FETCH_BYTES_MAX = 2 * 1024 * 1024;
 const FETCH_WAIT_MS = 500;
 /** Pause after a failed fetch, and between looks for a leader. */
 const FETCH_RETRY_MS = 250;
+/** Between looks whether a transaction has ended that is about to move a committed offset. */
+const UNSTABLE_RETRY_MS = 250;
 const COMPLAINT_EVERY_MS = 10_000;
 const OFFSET_OUT_OF_RANGE = 1;
 
@@ -67,12 +69,24 @@ export class PartitionReader {
     this.#fetcher.topics.track(options.topic);
   }
 
-  /** Reads until the assignment is to read no more. */
+  /** Reads until the assignment is to read no more. Begins with what is known: a partition that has to wait holds no other up. */
   async read(assignment: Assignment): Promise<void> {
     const { readingStopped } = assignment;
+    const { promise: someKnown, resolve } = Promise.withResolvers<void>();
+    const seek = async () => {
+      while (assignment.positions.size < assignment.partitions.length && !readingStopped.aborted) {
+        await this.#retry.execute(() => this.#seekToCommitted(assignment), readingStopped);
+        if (assignment.positions.size > 0) resolve();
+        if (assignment.positions.size < assignment.partitions.length)
+          await this.#pause(UNSTABLE_RETRY_MS, readingStopped);
+      }
+    };
+    const fetch = async () => {
+      await someKnown;
+      if (assignment.positions.size > 0) await this.#fetchLoops(assignment);
+    };
     try {
-      await this.#retry.execute(() => this.#seekToCommitted(assignment), readingStopped);
-      if (assignment.partitions.length > 0) await this.#fetchLoops(assignment);
+      await Promise.all([seek().finally(resolve), fetch()]);
     } catch (error) {
       if (!readingStopped.aborted) throw error;
     }
@@ -82,13 +96,17 @@ export class PartitionReader {
     await this.#fetcher.close(true);
   }
 
-  /** Sets each partition's position to its committed offset, or to its first record when none was committed. */
+  /**
+   * Sets each partition's position to its committed offset, or to its first record when none was committed. Those stay without
+   * whose offset a transaction is still about to move.
+   */
   async #seekToCommitted(assignment: Assignment): Promise<void> {
     const { topic, group, logger } = this.#options;
-    const partitions = [...assignment.partitions];
-    if (partitions.length === 0 || assignment.readingStopped.aborted) return;
+    const asked = assignment.partitions.filter((partition) => !assignment.positions.has(partition));
+    if (asked.length === 0 || assignment.readingStopped.aborted) return;
     try {
-      const committed = await committedOffsets(group, topic, partitions);
+      const committed = await committedOffsets(group, topic, asked);
+      const partitions = asked.filter((partition) => committed.has(partition));
       const without = partitions.filter((partition) => (committed.get(partition)?.offset ?? -1n) < 0n);
       const earliest = without.length === 0 ? [] : await this.#earliest(without);
       for (const partition of partitions) {
@@ -102,7 +120,7 @@ export class PartitionReader {
     } catch (error) {
       // Its answers are kept by the wall clock, which may be set back: what was not found in them is asked for anew.
       this.#fetcher.clearMetadata();
-      logger.warn({ error, partitions }, "the committed offsets cannot be read: trying again");
+      logger.warn({ error, partitions: asked }, "the committed offsets cannot be read: trying again");
       throw error;
     }
   }
@@ -151,7 +169,7 @@ export class PartitionReader {
       const metadata = await this.#fetcher.metadata({ topics: [topic] });
       const known = metadata.topics.get(topic);
       if (known !== undefined && (await this.#madeAnew(assignment, known.id))) return leaders;
-      for (const partition of assignment.partitions) {
+      for (const partition of assignment.positions.keys()) {
         const leader = known?.partitions[partition]?.leader ?? -1;
         if (known === undefined || !metadata.brokers.has(leader)) {
           this.#fetcher.clearMetadata();
@@ -263,7 +281,7 @@ export class PartitionReader {
   async #madeAnew(assignment: Assignment, topicId: string): Promise<boolean> {
     assignment.topicId ??= topicId;
     if (assignment.topicId === topicId) return false;
-    await this.#seekToEarliest(assignment, assignment.partitions);
+    await this.#seekToEarliest(assignment, [...assignment.positions.keys()]);
     assignment.topicId = topicId;
     return true;
   }

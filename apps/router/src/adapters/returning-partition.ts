@@ -137,7 +137,9 @@ export class ReturningPartition {
     const { group, topic, partition, first } = this.#options;
     const asked = committedOffsets(group, topic, [partition]);
     const committed = await withDeadline(asked, LOAD_DEADLINE_MS, "the committed offsets are not known");
-    const { offset, metadata } = committed?.get(partition) ?? { offset: -1n, metadata: null };
+    const found = committed?.get(partition);
+    if (found === undefined) throw new Error("a transaction is still about to move the committed offset");
+    const { offset, metadata } = found;
     return offset < 0n ? new ReturnCursors(await first()) : ReturnCursors.decode(Number(offset), metadata);
   }
 }
