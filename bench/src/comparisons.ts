@@ -12,11 +12,10 @@ import { Workload, type WorkloadSpec } from "./workload.ts";
 const FANOUTS = [0, 1, 2, 10, 50, 100];
 const SIZES = [200, 2_048, 27_648, 921_600];
 /** Bytes of values that a run writes at most: they are kept in memory, with the input and the run before. */
-const BYTES_OUT_MAX = 2_000_000_000;
+const BYTES_OUT_MAX = 4_000_000_000;
 /** Copies of a run at most: beyond, it takes longer and says the same. */
 const COPIES_MAX = 2_000_000;
 const RECORDS_MAX = 1_000_000;
-const RECORDS_MIN = 500;
 const ROUTERS = [1, 2, 3, 4];
 /** Each number of routers gets as many partitions as every other of its size. */
 const PARTITIONS_TO_SHARE = 12;
@@ -39,11 +38,11 @@ export async function measureCost(options: CommonOptions): Promise<Result> {
   });
 }
 
-/** Records of a run that is long enough to measure, and small enough to be kept in memory. */
+/** Records of a run that is long enough to measure, and small enough to be kept in memory: a few dozen of the largest. */
 export function affordableRecords({ fanout, size }: Pick<WorkloadSpec, "fanout" | "size">): number {
   const copies = Math.min(COPIES_MAX, BYTES_OUT_MAX / size);
   const wanted = Math.floor(copies / Math.max(1, fanout));
-  return Math.max(RECORDS_MIN, Math.min(RECORDS_MAX, wanted));
+  return Math.min(RECORDS_MAX, wanted);
 }
 
 /** `scale`: one to four instances of each router on the same cores. */
