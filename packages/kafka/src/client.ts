@@ -11,6 +11,7 @@ import {
   type SASLOptions,
 } from "kafkajs";
 import { readAllCodecs } from "./compression-codecs.ts";
+import { hideAbortedRecords } from "./hide-aborted-records.ts";
 import { SafeProducer, type SafeProducerOptions } from "./safe-producer.ts";
 import { type Asked, whyRefused } from "./why-refused.ts";
 
@@ -37,6 +38,7 @@ const CONNECTION_TIMEOUT_MS = 3_000;
 export function createKafkaClient(clientId: string, settings: KafkaSettings, logger: Logger): KafkaClient {
   silenceNegativeTimeouts();
   readAllCodecs();
+  hideAbortedRecords();
   const sasl = kafkaSasl(settings);
   const config: KafkaConfig = {
     clientId,

@@ -17,6 +17,7 @@ beforeAll(async () => {
   producer = kafka.producer();
   await Promise.all([admin.connect(), producer.connect()]);
   await admin.createTopics({
+    waitForLeaders: false,
     topics: topics.map(({ codec, topic }) => ({
       topic,
       numPartitions: 1,
