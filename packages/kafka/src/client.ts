@@ -76,8 +76,8 @@ function withReason(admin: Admin, why: (error: unknown) => string): Admin {
   return { ...admin, connect };
 }
 
-/** How often a partition's new leader is looked for: about 5 s in all. */
-const LEADER_ATTEMPTS_MAX = 8;
+/** How often a partition's new leader is looked for: about 20 s in all, for a busy cluster takes more than ten to elect one. */
+const LEADER_ATTEMPTS_MAX = 24;
 
 const untilLed = retry(
   handleWhen((error) => MOVED.has((error as KafkaJSProtocolError).type)),

@@ -8,8 +8,9 @@ import { TopicConsumer } from "./consumer/topic-consumer.ts";
 import { TopicRetention } from "./consumer/topic-retention.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
 import { Attempter } from "./delivery/attempt.ts";
+import { BREAKER_LIMITS, CircuitBreakers } from "./delivery/circuit-breakers.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
-import { FairPool } from "./delivery/fair-pool.ts";
+import { FairPool, poolLimits } from "./delivery/fair-pool.ts";
 import { BULK_LIMITS, HandOver, PROMPT_LIMITS } from "./delivery/hand-over.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
 import type { MalformedRecord, Received } from "./delivery/received.ts";
@@ -19,6 +20,7 @@ import type { ContextParts } from "./handlers/handler-context.ts";
 import { registerDeliveryMetrics, type SdkMetrics } from "./metrics.ts";
 import type { PluginSettings } from "./settings/env-settings.ts";
 import type { TeamSettings } from "./settings/team-settings.ts";
+import { BreakerStore } from "./store/breaker-store.ts";
 import type { PluginDatabase } from "./store/connect-database.ts";
 import { DeliveryStore } from "./store/delivery-store.ts";
 import { Retention } from "./store/retention.ts";
@@ -57,11 +59,15 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const topics = pluginTopics(plugin, settings.PLUGIN_TOPIC_PREFIX);
   const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
-  const deliveries = new DeliveryStore(database.sdk, { leaseMs, repeat: definition.redeliver !== "unsafe" });
+  const deliveries = new DeliveryStore(database.sdk, { leaseMs, afterCut: afterCut(definition), fence: true });
   const outcomes = new OutcomePublisher({ plugin, topic: settings.DELIVERIES_TOPIC, producer, metrics, logger, clock });
-  const pool = new FairPool({
-    inFlightMax: settings.PLUGIN_CONCURRENCY,
-    teamInFlightMax: Math.ceil(settings.PLUGIN_CONCURRENCY / 2),
+  const pool = new FairPool(poolLimits(settings.PLUGIN_CONCURRENCY));
+  const breakers = new CircuitBreakers({
+    store: new BreakerStore(database.sdk),
+    limits: BREAKER_LIMITS,
+    leaseMs,
+    clock,
+    logger,
   });
   const attempter = new Attempter({
     definition,
@@ -70,6 +76,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     settings: wiring.teamSettings,
     deliveries,
     retries,
+    breakers,
     contexts: wiring.contexts,
     limits: {
       delayMs: settings.PLUGIN_RETRY_DELAY_MS,
@@ -78,6 +85,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       ageMsMax: settings.PLUGIN_RETRY_AGE_MS_MAX,
     },
     deadlineMs,
+    draining: drain.draining,
     report: (received, report) => outcomes.report(received, report),
     onStored: () => loop.kick(),
     metrics,
@@ -94,6 +102,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     attempt: (received, entry, signal) => attempter.attempt(received, entry, signal),
     report: (received, report) => outcomes.report(received, report),
     metrics,
+    breakers,
     clock,
     logger,
     leaseMs,
@@ -126,17 +135,24 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       lane,
       topic: topics[lane],
       groupId: laneGroup(liveGroup, lane),
-      handOver: new HandOver({ retries, attempter, pool, table: loop, clock, leaseMs, limits }),
+      handOver: new HandOver({ retries, attempter, breakers, pool, table: loop, clock, leaseMs, limits }),
     });
   };
   const consumers = LANES.map(consumerOf);
   registerDeliveryMetrics(wiring.registry, {
     retries: () => loop.backlog(),
     retriesMax: RETRIES_MAX,
+    breakers: () => breakers.status(),
     lanes: consumers.map(({ lane, ages }) => {
       const retention = new TopicRetention(admin, topics[lane], clock);
       return { lane, partitions: () => ages.status(clock.now()), retentionMs: () => retention.current() };
     }),
   });
-  return { outcomes, loop, consumers, retention: new Retention(deliveries, clock, logger) };
+  return { outcomes, loop, consumers, breakers, retention: new Retention(deliveries, clock, logger) };
+}
+
+/** What follows an attempt that was cut short. */
+function afterCut<Schema extends z.ZodObject>({ resolveUnknown, redeliver }: PluginDefinition<Schema>) {
+  if (resolveUnknown !== undefined) return "resolve";
+  return redeliver === "unsafe" ? "unknown" : "repeat";
 }

@@ -68,14 +68,14 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
   const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
   const connections = new KafkaConnections(ground);
-  const { server, registrar } = composeSurface(definition, ground, connections, delivery?.consumers ?? []);
+  const { server, registrar } = composeSurface(definition, ground, connections, delivery);
   const lifecycle = pluginLifecycle({
     definition,
     ...ground,
     server,
     first: [tableComponent(table, drain.draining)],
     preStart: [connections, safetyComponent(ground)],
-    onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention],
+    onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention, delivery.breakers],
     running: [registrar, ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]), drain],
   });
   const live = delivery?.consumers.find(({ lane }) => lane === "live");
@@ -178,7 +178,7 @@ function composeSurface<Schema extends z.ZodObject>(
   definition: PluginDefinition<Schema>,
   ground: Ground<Schema>,
   kafka: { readonly problem: string | null },
-  consumers: readonly { readonly name: string; readonly problem: string | null }[],
+  delivery: Pick<ReturnType<typeof deliveryComponents>, "consumers" | "breakers"> | null,
 ) {
   const { plugin, settings, logger, registration, drain, registry, contexts, teamSettings } = ground;
   const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
@@ -202,7 +202,7 @@ function composeSurface<Schema extends z.ZodObject>(
       secret: { current: () => webhookSecret },
       contexts,
       logger,
-      checks: healthChecks({ ...ground, registrar, kafka, consumers }),
+      checks: healthChecks({ ...ground, registrar, kafka, ...(delivery ?? { consumers: [], breakers: null }) }),
       registry,
       flatSource: settings.EVENT_SOURCE,
       stopping: drain.stopping,

@@ -1,6 +1,6 @@
 import type { EventAttributes, ExecuteResponse, Flag, ProblemItem } from "@plugboard/contract";
 import type { Logger } from "@plugboard/runtime";
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import type { z } from "zod";
 import type { Outcome } from "./outcome.ts";
 import type { Injected, NoResources, ResourceMap } from "./resources/resource.ts";
@@ -44,6 +44,18 @@ export interface Context<Settings, Resources extends ResourceMap = NoResources> 
   readonly flag: (event: EventAttributes, flags: readonly Flag[]) => Promise<void>;
 }
 
+/** What the handler of a delivery gets. */
+export interface DeliveryContext<Settings, Resources extends ResourceMap = NoResources>
+  extends Context<Settings, Resources> {
+  /**
+   * Runs `work` in a transaction that also records the delivery as `delivered`: its writes happen exactly once, whatever
+   * crashes, or not at all. At most once per handler call; what the handler returns or throws after it counts no longer.
+   * Its connection is one of `db`'s, and the writes have to go through it.
+   * @throws what `work` throws, after undoing its writes; Error when the attempt's time is over and the delivery is another's.
+   */
+  readonly transaction: <T>(work: (client: PoolClient) => Promise<T>) => Promise<T>;
+}
+
 /** What the plugin's own steps of start and stop get. */
 export interface LifecycleContext<Resources extends ResourceMap = NoResources> {
   readonly logger: Logger;
@@ -72,14 +84,22 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
   readonly resources?: Resources;
   /**
    * SQL for the plugin's own tables, applied once each, in order, at start; never edit one that was applied. The SDK has
-   * the tables `deliveries`, `retries`, `team_settings` and `sdk_migrations` in the same schema.
+   * the tables `deliveries`, `retries`, `team_settings`, and those that begin with `sdk_`, in the same schema.
    */
   readonly migrations?: readonly string[];
   /** Handles one delivery. Returning nothing means delivered; throwing means retry. */
   readonly onEvent?: (
     delivery: Delivery,
-    context: Context<z.output<Schema>, Resources>,
+    context: DeliveryContext<z.output<Schema>, Resources>,
   ) => Promise<Outcome | undefined>;
+  /**
+   * Finds out what became of an effect whose attempt was cut short or ended as `unknown`: by looking it up at the vendor, for one.
+   * Asked before anything is repeated. `not-done` has `onEvent` called again; throwing has it asked again later.
+   */
+  readonly resolveUnknown?: (
+    delivery: Delivery,
+    context: Context<z.output<Schema>, Resources>,
+  ) => Promise<Outcome | "not-done">;
   /** Answers inside a submit; must keep within `deadlineMs`. */
   readonly execute?: {
     readonly deadlineMs: number;
@@ -95,7 +115,8 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
   ) => Promise<readonly ProblemItem[]>;
   /**
    * What to do with a delivery whose earlier attempt was cut short (a crash between effect and record): `safe` repeats
-   * it (default; for effects that are idempotent), `unsafe` records it as `unknown` and does not.
+   * it (default; for effects that are idempotent), `unsafe` records it as `unknown` and does not. With `resolveUnknown`
+   * that is asked instead.
    */
   readonly redeliver?: "safe" | "unsafe";
   /** Deadline of one handler call, milliseconds; 30,000 unless said. */

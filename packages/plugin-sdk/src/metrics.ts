@@ -2,6 +2,7 @@ import { deliveryOutcomeSchema, type Lane } from "@plugboard/contract";
 import { END_TO_END_BUCKETS_SECONDS, LATENCY_BUCKETS_SECONDS } from "@plugboard/runtime";
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { PartitionStatus } from "./consumer/partition-ages.ts";
+import { type OpenBreaker, WHOLE_PLUGIN } from "./store/breaker-store.ts";
 import type { RetryBacklog } from "./store/retry-store.ts";
 
 /** What the SDK counts of every plugin; the registry's label `plugin` says of which. No label grows with teams. */
@@ -77,6 +78,8 @@ export interface Measured {
   /** The due-time table, of all instances. */
   readonly retries: () => RetryBacklog | null;
   readonly retriesMax: number;
+  /** Those that are not closed, of all instances. */
+  readonly breakers: () => readonly OpenBreaker[];
   readonly lanes: readonly MeasuredLane[];
 }
 
@@ -118,6 +121,13 @@ export function registerDeliveryMetrics(registry: Registry, measured: Measured):
   );
   gauge("plugin_retries_limit", "Deliveries in the due-time table at which no more are taken from the topic.", (to) =>
     to.set(measured.retriesMax),
+  );
+  const open = () => measured.breakers();
+  gauge("plugin_parked_teams", "Teams whose breaker is not closed: their deliveries wait, others' go on.", (to) =>
+    to.set(open().filter(({ team }) => team !== WHOLE_PLUGIN).length),
+  );
+  gauge("plugin_breaker_open", "1 while the plugin's own breaker is not closed: deliveries wait in the topic.", (to) =>
+    to.set(open().some(({ team }) => team === WHOLE_PLUGIN) ? 1 : 0),
   );
   const perPartition = (name: string, help: string, value: (status: PartitionStatus) => number) =>
     gauge(

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import type { Context, Delivery, Outcome } from "@plugboard/plugin-sdk";
+import type { Delivery, DeliveryContext, Outcome } from "@plugboard/plugin-sdk";
 import { createTestDatabase } from "@plugboard/stack";
 import { type GoogleSheetsEmulator, type Spreadsheet, startGoogleSheetsEmulator } from "@plugboard/testkit";
 import { Pool } from "pg";
@@ -76,7 +76,7 @@ async function deliver(
   signal = new AbortController().signal,
 ): Promise<Outcome | undefined> {
   const context = { team: "team-1", settings, db, signal, logger: { debug: () => {} } };
-  return by.onEvent?.(given, context as unknown as Context<SheetsSettings>);
+  return by.onEvent?.(given, context as unknown as DeliveryContext<SheetsSettings>);
 }
 
 const DELIVERED = { kind: "delivered" };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import type { Context, Delivery, Outcome } from "@plugboard/plugin-sdk";
+import type { Delivery, DeliveryContext, Outcome } from "@plugboard/plugin-sdk";
 import { createTestDatabase } from "@plugboard/stack";
 import { startTwilioEmulator, type TwilioEmulator } from "@plugboard/testkit";
 import { Pool } from "pg";
@@ -77,7 +77,7 @@ function delivery(
 
 async function deliver(given: Delivery, settings = settingsOf(), by = plugin): Promise<Outcome | undefined> {
   const context = { team: "team-1", settings, db, signal: new AbortController().signal, logger: { debug: () => {} } };
-  return by.onEvent?.(given, context as unknown as Context<SmsSettings>);
+  return by.onEvent?.(given, context as unknown as DeliveryContext<SmsSettings>);
 }
 
 const sentFor = (given: Delivery) =>

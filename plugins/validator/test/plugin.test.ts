@@ -1,6 +1,6 @@
 import { describe, expect, jest, test } from "@jest/globals";
 import { type EventAttributes, executeResponseSchema, type Flag } from "@plugboard/contract";
-import type { Context } from "@plugboard/plugin-sdk";
+import type { DeliveryContext } from "@plugboard/plugin-sdk";
 import { settingsSchema, type ValidatorSettings } from "../src/domain/settings.ts";
 import { validator } from "../src/plugin.ts";
 
@@ -29,7 +29,10 @@ const event: EventAttributes = {
 
 function context() {
   const flag = jest.fn(async (_event: EventAttributes, _flags: readonly Flag[]) => {});
-  return { flag, context: { settings, flag, logger: { debug: () => {} } } as unknown as Context<ValidatorSettings> };
+  return {
+    flag,
+    context: { settings, flag, logger: { debug: () => {} } } as unknown as DeliveryContext<ValidatorSettings>,
+  };
 }
 
 describe("the validator inside a submit", () => {
@@ -57,7 +60,7 @@ describe("the validator inside a submit", () => {
 });
 
 describe("the validator on an event", () => {
-  const deliver = (answers: object, given: Context<ValidatorSettings>, responseId: string | null = "r1") =>
+  const deliver = (answers: object, given: DeliveryContext<ValidatorSettings>, responseId: string | null = "r1") =>
     validator.onEvent?.(
       { id: "d1", team: "team-1", attempt: 1, event: { ...event, responseId }, data: { answers } },
       given,

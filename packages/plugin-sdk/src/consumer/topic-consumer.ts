@@ -8,7 +8,7 @@ import { type MalformedRecord, type Received, receive } from "../delivery/receiv
 import { OffsetWindow } from "./offset-window.ts";
 import { PartitionAges } from "./partition-ages.ts";
 import { recordCopy } from "./record-copy.ts";
-import { WindowItem } from "./window-item.ts";
+import { handOverTogether, WindowItem } from "./window-item.ts";
 
 export interface TopicConsumerParts {
   readonly kafka: KafkaClient;
@@ -41,6 +41,8 @@ const WINDOW_BYTES_MAX = 1024 * 1024;
 const FETCH_WAIT_MS_MAX = 500;
 /** How often a window under way sends a heartbeat and commits what is contiguously done. */
 const TEND_EVERY_MS = 1_000;
+/** Records handed over in one statement; no window has more than its bytes. */
+const HAND_OVER_RECORDS_MAX = 200;
 const RESTART_DELAY_MS_MAX = 10_000;
 
 /**
@@ -239,10 +241,11 @@ export class TopicConsumer implements Component {
   async #relieve(items: readonly WindowItem[], halted: AbortSignal, over: AbortSignal): Promise<void> {
     const { clock, handOver, draining } = this.#parts;
     const begun = clock.monotonic();
-    for (const item of items) {
-      if (!item.unplaced) continue;
-      if (halted.aborted || draining.aborted) item.abandon();
-      else await item.handOver();
+    const unplaced = items.filter((item) => item.unplaced);
+    for (let at = 0; at < unplaced.length; at += HAND_OVER_RECORDS_MAX) {
+      const some = unplaced.slice(at, at + HAND_OVER_RECORDS_MAX);
+      if (halted.aborted || draining.aborted) for (const item of some) item.abandon();
+      else await handOverTogether(some, handOver);
     }
     while (!over.aborted && !draining.aborted) {
       await clock.sleep(TEND_EVERY_MS, over).catch(() => {});

@@ -16,6 +16,16 @@ export interface WindowItemParts {
   readonly beside: (attempt: Promise<void>) => void;
 }
 
+/** Stores deliveries of a window in one statement, in their order; none of them has a place in the pool, or has it any more. */
+export async function handOverTogether(items: readonly WindowItem[], handOver: HandOver): Promise<void> {
+  try {
+    await handOver.waiting(items.flatMap(({ delivery }) => (delivery === null ? [] : [delivery])));
+    for (const item of items) item.stored();
+  } catch (error) {
+    for (const item of items) item.notStored(error);
+  }
+}
+
 /**
  * One record of a window, from being fetched until the window need not wait for it any more.
  *
@@ -45,6 +55,10 @@ export class WindowItem {
     this.#attempt = this.#watch();
   }
 
+  get delivery(): Received | null {
+    return this.#parts.delivery;
+  }
+
   /** Whether it has no place in the pool and waits to be handed over. */
   get unplaced(): boolean {
     return this.here && this.#parts.task === null;
@@ -57,18 +71,22 @@ export class WindowItem {
   async handOver(): Promise<void> {
     const { delivery, task, handOver } = this.#parts;
     if (delivery === null) return;
-    if (task === null || task.withdraw()) {
-      try {
-        await handOver.waiting(delivery);
-        this.#ends(true);
-      } catch (error) {
-        this.#parts.failed(error);
-        this.#ends(false);
-      }
-    } else if (await handOver.underWay(delivery)) {
+    if (task === null || task.withdraw()) await handOverTogether([this], handOver);
+    else if (await handOver.underWay(delivery)) {
       this.#parts.beside(this.#attempt.finally(() => handOver.ended(delivery)));
       this.#ends(true);
     }
+  }
+
+  /** It has been stored: the window need not wait for it. */
+  stored(): void {
+    this.#ends(true);
+  }
+
+  /** It could not be stored, and has no place in the pool any more: its offset stays. */
+  notStored(error: unknown): void {
+    this.#parts.failed(error);
+    this.#ends(false);
   }
 
   /** Leaves the window not done: its offset stays. Only for one without a place in the pool. */

@@ -1,17 +1,18 @@
 import type { DeliveryOutcome } from "@plugboard/contract";
-import { Failure } from "@plugboard/contract";
 import type { Clock } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry as retryPolicy } from "cockatiel";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
-import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
-import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
+import type { ContextParts } from "../handlers/handler-context.ts";
 import type { SdkMetrics } from "../metrics.ts";
-import { delivered, type Outcome, retry, unknown } from "../outcome.ts";
+import type { Outcome } from "../outcome.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
-import type { DeliveryStore } from "../store/delivery-store.ts";
+import { WHOLE_PLUGIN } from "../store/breaker-store.ts";
+import type { Claim, DeliveryStore } from "../store/delivery-store.ts";
 import type { RetryStore, TakenEntry, Verdict, WaitingFor } from "../store/retry-store.ts";
-import { decideNext, plainReason } from "./decide-next.ts";
+import { type Call, type CallEnd, callHandler } from "./call-handler.ts";
+import type { CircuitBreakers } from "./circuit-breakers.ts";
+import { decideNext, decideUnresolved, type Next, plainReason } from "./decide-next.ts";
 import { checkEnablement, type EnablementParts } from "./enablement.ts";
 import type { OutcomeReport } from "./outcome-publisher.ts";
 import type { MalformedRecord, Received } from "./received.ts";
@@ -25,6 +26,7 @@ export interface AttemptParts<Schema extends z.ZodObject> {
   readonly deliveries: DeliveryStore;
   readonly retries: RetryStore;
   readonly contexts: ContextParts;
+  readonly breakers: Pick<CircuitBreakers, "admit" | "giveBack" | "succeeded" | "failed">;
   readonly limits: RetryLimits;
   readonly deadlineMs: number;
   readonly report: (received: Received, report: OutcomeReport) => void;
@@ -32,16 +34,21 @@ export interface AttemptParts<Schema extends z.ZodObject> {
   readonly onStored: () => void;
   readonly metrics: SdkMetrics;
   readonly clock: Clock;
+  /** Ends the wait for the plugin's own breaker: the topic keeps what waits. */
+  readonly draining: AbortSignal;
 }
 
 /** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
 const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn">, number> = {
+  parked: 0,
   settings: 30_000,
   table: 500,
   order: 1_000,
   busy: 1_000,
   drain: 0,
 };
+/** How often a delivery that came from the topic asks whether the plugin's own breaker is closed. */
+const BREAKER_POLL_MS = 1_000;
 /** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
 const WAIT_AGE_MS_MAX = 7 * 86_400_000;
 
@@ -50,8 +57,10 @@ const WAIT_AGE_MS_MAX = 7 * 86_400_000;
  * stands in `retries`; only then may its offset move. When it throws, neither is certain and the offset stays.
  *
  *   enabled? ──no──► forgotten, `disabled`          settings in force? ──no──► waits in `retries`
+ *   breakers closed, or is it a probe? ──no──► waits in `retries`
  *      claim ──► duplicate | superseded | unknown (cut short, unsafe)   settled
  *            └─► busy | behind                                          waits in `retries`
+ *            └─► poison (cut short again)                               as given up
  *            └─► claimed ──► handler ──► delivered | unknown            settled
  *                                   └──► retry                          waits in `retries`
  *                                   └──► rejected | failed | given up   in `retries` with its verdict, until the dead
@@ -75,7 +84,7 @@ export class Attempter<Schema extends z.ZodObject> {
 
   /** @param signal aborted when there is no more time at all. */
   async attempt(received: Received, entry: TakenEntry | null, signal: AbortSignal): Promise<void> {
-    const { deliveries, settings, enablement } = this.#parts;
+    const { deliveries, settings, enablement, breakers } = this.#parts;
     const team = received.event.teamId;
     const { routeVersion, routedAt } = received;
     const state = await checkEnablement(enablement, { team, routeVersion, routedAt }, signal);
@@ -86,13 +95,62 @@ export class Attempter<Schema extends z.ZodObject> {
     if (state.kind === "table-behind") return await this.#wait(received, entry, "table");
     const opened = state.kind === "enabled" ? await settings.of(team) : null;
     if (opened === null) return await this.#wait(received, entry, "settings");
+    const probing: string[] = [];
+    let told = false;
+    try {
+      const parkedMs = await this.#admitted(team, entry === null, probing);
+      if (parkedMs !== null) return await this.#wait(received, entry, "parked", parkedMs);
+      told = await this.#claim(received, entry, opened, signal);
+    } finally {
+      if (!told) await Promise.all(probing.map((whose) => breakers.giveBack(whose)));
+    }
+  }
 
+  /**
+   * Asks the plugin's breaker, then the team's. What comes from the topic waits here for the plugin's: nobody else could
+   * be served meanwhile, and the topic keeps what comes.
+   * @param probing gets those of which this delivery is the probe.
+   * @returns how long the delivery is parked; null when it may go on.
+   */
+  async #admitted(team: string, fromTopic: boolean, probing: string[]): Promise<number | null> {
+    const { breakers, clock, draining } = this.#parts;
+    for (const whose of [WHOLE_PLUGIN, team]) {
+      let admission = await breakers.admit(whose);
+      while (admission.kind === "parked" && whose === WHOLE_PLUGIN && fromTopic) {
+        await clock.sleep(Math.min(admission.waitMs, BREAKER_POLL_MS), draining);
+        admission = await breakers.admit(whose);
+      }
+      if (admission.kind === "parked") return admission.waitMs;
+      if (admission.probe) probing.push(whose);
+    }
+    return null;
+  }
+
+  /** Answers whether the handler told anything: it was called, and was not cut off. */
+  async #claim(
+    received: Received,
+    entry: TakenEntry | null,
+    opened: z.output<Schema>,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { deliveries } = this.#parts;
     this.#count += 1;
     const token = `${this.#parts.instance}/${this.#count}`;
     const claim = await deliveries.claim(received, token, entry?.seq ?? null);
+    if (claim.kind === "claimed") {
+      const unresolved = claim.cutShort || entry?.unresolved === true;
+      return await this.#run(received, entry, { token, attempt: claim.attempt, settings: opened, unresolved }, signal);
+    }
+    await this.#notClaimed(received, entry, claim);
+    return false;
+  }
+
+  async #notClaimed(
+    received: Received,
+    entry: TakenEntry | null,
+    claim: Exclude<Claim, { readonly kind: "claimed" }>,
+  ): Promise<void> {
     switch (claim.kind) {
-      case "claimed":
-        return await this.#run(received, entry, { token, attempt: claim.attempt, settings: opened }, signal);
       case "duplicate":
         this.#parts.metrics.identityHits.inc();
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
@@ -103,6 +161,11 @@ export class Attempter<Schema extends z.ZodObject> {
       case "interrupted":
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "unknown", claim.attempts, "an attempt was cut short");
+      case "poison": {
+        const detail = `set aside: ${claim.cuts} attempts of it were cut short`;
+        const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts: claim.attempts };
+        return await this.#store(received, entry, "dead-letter", 0, { token: null, verdict });
+      }
       case "busy":
         return await this.#wait(received, entry, "busy", claim.until.getTime() - this.#parts.clock.now());
       case "behind":
@@ -130,53 +193,78 @@ export class Attempter<Schema extends z.ZodObject> {
   async #run(
     received: Received,
     entry: TakenEntry | null,
-    claimed: { readonly token: string; readonly attempt: number; readonly settings: z.output<Schema> },
+    claimed: Omit<Call<Schema>, "received">,
     signal: AbortSignal,
-  ): Promise<void> {
-    const { clock, deliveries, limits, metrics } = this.#parts;
+  ): Promise<boolean> {
+    const { clock, metrics } = this.#parts;
     const begun = clock.monotonic();
     metrics.inFlight.inc();
     const ended = this.#calling(received.event.teamId, begun);
-    const result = await this.#call(received, claimed, signal).finally(() => {
+    const end = await callHandler(this.#parts, { received, ...claimed }, signal).finally(() => {
       metrics.inFlight.dec();
       ended();
     });
     const durationMs = Math.round(clock.monotonic() - begun);
     metrics.attemptSeconds.observe(durationMs / 1_000);
-    if (result === "handed-back") {
-      return await this.#store(received, entry, "drain", 0, { token: claimed.token, uncount: true });
+    if (end.kind === "handed-back") {
+      const { token, unresolved } = claimed;
+      await this.#store(received, entry, "drain", 0, { token, uncount: true, unresolved });
+      return false;
     }
-    const now = clock.now();
-    const next = decideNext(
-      result,
-      {
-        attempt: claimed.attempt,
-        history: entry?.history ?? [],
-        ageMs: entry === null ? 0 : now - entry.storedAtMs,
-        at: new Date(now).toISOString(),
-      },
-      limits,
-    );
+    await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt), durationMs);
+    await this.#tell(received, end);
+    return true;
+  }
+
+  #next(end: Exclude<CallEnd, { readonly kind: "handed-back" }>, entry: TakenEntry | null, attempt: number): Next {
+    if (end.kind === "committed") return { kind: "settled" };
+    const now = this.#parts.clock.now();
+    const progress = {
+      attempt,
+      history: entry?.history ?? [],
+      ageMs: entry === null ? 0 : now - entry.storedAtMs,
+      at: new Date(now).toISOString(),
+    };
+    return end.kind === "unresolved"
+      ? decideUnresolved(end.reason, progress, this.#parts.limits)
+      : decideNext(end.outcome, progress, this.#parts.limits);
+  }
+
+  async #follow(
+    received: Received,
+    entry: TakenEntry | null,
+    { token, attempt }: { readonly token: string; readonly attempt: number },
+    next: Next,
+    durationMs: number,
+  ): Promise<void> {
+    const { clock, deliveries } = this.#parts;
     switch (next.kind) {
+      case "settled":
+        return this.#report(received, "delivered", attempt, null, durationMs);
       case "settle":
         await persisted(() => deliveries.settle(received.id, next.outcome, next.reason));
-        return this.#report(received, next.outcome, claimed.attempt, next.reason, durationMs);
+        return this.#report(received, next.outcome, attempt, next.reason, durationMs);
       case "retry": {
-        const { history, delayMs } = next;
-        await this.#store(received, entry, "retry", delayMs, { token: claimed.token, history });
+        const { history, delayMs, unresolved } = next;
+        await this.#store(received, entry, "retry", delayMs, { token, history, unresolved });
         const retryAt = new Date(clock.now() + delayMs).toISOString();
-        const reason = history.at(-1)?.reason ?? null;
-        return this.#report(received, "retry", claimed.attempt, reason, durationMs, retryAt);
+        return this.#report(received, "retry", attempt, history.at(-1)?.reason ?? null, durationMs, retryAt);
       }
-      case "dead-letter":
-        return await this.#store(received, entry, "dead-letter", 0, {
-          token: claimed.token,
-          history: next.history,
-          verdict: next.verdict,
-        });
+      case "dead-letter": {
+        const { history, verdict } = next;
+        return await this.#store(received, entry, "dead-letter", 0, { token, history, verdict });
+      }
       default:
         return next satisfies never;
     }
+  }
+
+  /** What a team's data or settings are refused for says that its vendor answers. */
+  async #tell({ event: { teamId }, id }: Received, end: CallEnd): Promise<void> {
+    const reason = failureOf(end);
+    const { breakers } = this.#parts;
+    if (reason === null) await breakers.succeeded(teamId);
+    else await breakers.failed(teamId, id, plainReason(reason));
   }
 
   #calling(team: string, since: number): () => void {
@@ -187,31 +275,6 @@ export class Attempter<Schema extends z.ZodObject> {
       calls.delete(call);
       if (calls.size === 0) this.#calls.delete(team);
     };
-  }
-
-  async #call(
-    received: Received,
-    { attempt, settings }: { readonly attempt: number; readonly settings: z.output<Schema> },
-    signal: AbortSignal,
-  ): Promise<Outcome | "handed-back"> {
-    const { definition, contexts, deadlineMs } = this.#parts;
-    const { id, event, data } = received;
-    const team = event.teamId;
-    const unsafe = definition.redeliver === "unsafe";
-    try {
-      const outcome = await withinDeadline(deadlineMs, signal, async (handlerSignal) =>
-        definition.onEvent?.(
-          { id, team, event, data, attempt },
-          contextOf(contexts, { team, settings, signal: handlerSignal, fields: { deliveryId: id } }),
-        ),
-      );
-      return outcome ?? delivered();
-    } catch (error) {
-      if (error instanceof DeadlineError) return unsafe ? unknown(error.message) : retry(error.message);
-      if (signal.aborted) return unsafe ? unknown("the process stopped during the attempt") : "handed-back";
-      contexts.logger.debug({ deliveryId: id, team, error }, "a handler threw");
-      return retry(error instanceof Failure ? `${error.code}: ${error.message}` : messageOf(error));
-    }
   }
 
   async #wait(
@@ -237,6 +300,7 @@ export class Attempter<Schema extends z.ZodObject> {
     how: {
       readonly token: string | null;
       readonly uncount?: boolean;
+      readonly unresolved?: boolean;
       readonly history?: TakenEntry["history"];
       readonly verdict?: Verdict;
     },
@@ -268,6 +332,10 @@ async function persisted(write: () => Promise<void>): Promise<void> {
   await retryPolicy(handleAll, { maxAttempts: PERSIST_ATTEMPTS_MAX, backoff }).execute(write);
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error);
+/** Why an attempt failed for now, or may have; null when it did not. */
+function failureOf(end: CallEnd): string | null {
+  if (end.kind === "unresolved") return end.reason;
+  if (end.kind !== "outcome") return null;
+  const { outcome }: { readonly outcome: Outcome } = end;
+  return outcome.kind === "retry" || outcome.kind === "unknown" ? outcome.reason : null;
 }

@@ -5,7 +5,15 @@ import { type RetryLimits, retryDelayMs } from "./retry-schedule.ts";
 /** What follows an attempt. */
 export type Next =
   | { readonly kind: "settle"; readonly outcome: "delivered" | "unknown"; readonly reason: string | null }
-  | { readonly kind: "retry"; readonly delayMs: number; readonly history: readonly FailedAttempt[] }
+  /** Settled already, with what the handler wrote. */
+  | { readonly kind: "settled" }
+  /** `unresolved`: what it has come to is to be found out before it is repeated. */
+  | {
+      readonly kind: "retry";
+      readonly delayMs: number;
+      readonly history: readonly FailedAttempt[];
+      readonly unresolved: boolean;
+    }
   | { readonly kind: "dead-letter"; readonly verdict: Verdict; readonly history: readonly FailedAttempt[] };
 
 /** How far a delivery has come. */
@@ -45,11 +53,18 @@ export function decideNext(outcome: Outcome, progress: Progress, limits: RetryLi
         const detail = `given up after ${progress.attempt} attempts, for the next would come too late: ${plainReason(outcome.reason)}`;
         return deadLetter("failed", detail, progress, history);
       }
-      return { kind: "retry", delayMs, history };
+      return { kind: "retry", delayMs, history, unresolved: false };
     }
     default:
       return outcome satisfies never;
   }
+}
+
+/** Decides what follows when nobody could tell what became of an effect: it is asked again later, within the same limits. */
+export function decideUnresolved(reason: string, progress: Progress, limits: RetryLimits): Next {
+  const next = decideNext({ kind: "retry", reason }, progress, limits);
+  if (next.kind === "retry") return { ...next, unresolved: true };
+  return { kind: "settle", outcome: "unknown", reason: plainReason(reason) };
 }
 
 /** A handler's reason, made fit to be stored: bounded, without NUL, which Postgres' text refuses. */

@@ -4,6 +4,10 @@ import { LaneQueue, removeFrom, type WaitingTask } from "./lane-queue.ts";
 interface Task extends WaitingTask {
   readonly lane: Lane;
   readonly begin: () => Promise<void>;
+  /** On the monotonic clock; null before it has begun. */
+  begunAtMs: number | null;
+  /** It has given its place back, and is still under way. */
+  late: boolean;
 }
 
 interface LaneState {
@@ -25,8 +29,32 @@ export interface PoolTask<T> {
 export interface FairPoolLimits {
   /** Tasks under way at once. */
   readonly inFlightMax: number;
-  /** Of them, of one team. */
+  /** Of them, and of those that are late, of one team. */
   readonly teamInFlightMax: number;
+  /** How long a task has its place: one that is under way for longer is late, and leaves it to others. */
+  readonly lateMs: number;
+  /** Tasks that are late at once. When there are more, they keep their places. */
+  readonly lateMax: number;
+}
+
+/** Places a team may have, of all. */
+const TEAM_PART_MAX = 1 / 2;
+/** A handler call longer than this is late. */
+export const LATE_MS = 3_000;
+/**
+ * Late tasks for each place: with those in time, at most four times as many under way as there are places. Six teams may hang at once
+ * before their calls keep places, and each only until its breaker opens.
+ */
+const LATE_FOR_EACH_PLACE = 3;
+
+/** Of a plugin that handles so many deliveries at once. */
+export function poolLimits(concurrency: number): FairPoolLimits {
+  return {
+    inFlightMax: concurrency,
+    teamInFlightMax: Math.ceil(concurrency * TEAM_PART_MAX),
+    lateMs: LATE_MS,
+    lateMax: concurrency * LATE_FOR_EACH_PLACE,
+  };
 }
 
 /**
@@ -46,7 +74,8 @@ const BULK_PART_MAX = 3 / 4;
  * after the other.
  *
  * Free places go round the teams that have something waiting, so a team with a thousand tasks delays another's only one
- * by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all. Order is kept within a
+ * by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all, and not for longer than
+ * `lateMs`: then they go on beside the places, so that several teams that hang do not hold them all. Order is kept within a
  * lane; of two lanes, tasks of one key are never under way at once. What waits is bounded by the callers: the fetched
  * window of each partition of each lane, and a page of due retries.
  */
@@ -56,7 +85,11 @@ export class FairPool {
   readonly #inFlightOf = new Map<string, number>();
   /** Per chain under way, the first tasks of the same chain in other lanes, which wait for its end. */
   readonly #underWay = new Map<string, Task[]>();
+  /** Those that have a place, the longest under way first. */
+  readonly #inTime = new Set<Task>();
+  #late = 0;
   #inFlight = 0;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(limits: FairPoolLimits) {
     this.#limits = limits;
@@ -75,6 +108,7 @@ export class FairPool {
     };
   }
 
+  /** Tasks that have a place. */
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -106,7 +140,14 @@ export class FairPool {
         reject(error);
       }
     };
-    const item: Task = { team, lane, chain: orderKey === null ? null : JSON.stringify([team, orderKey]), begin };
+    const item: Task = {
+      team,
+      lane,
+      chain: orderKey === null ? null : JSON.stringify([team, orderKey]),
+      begin,
+      begunAtMs: null,
+      late: false,
+    };
     this.#lanes[lane].queue.add(item);
     this.#fill();
     return { done, withdraw: () => this.#withdraw(item) };
@@ -156,6 +197,9 @@ export class FairPool {
   }
 
   #begin(task: Task): void {
+    task.begunAtMs = performance.now();
+    this.#inTime.add(task);
+    this.#watch();
     this.#inFlight += 1;
     this.#lanes[task.lane].inFlight += 1;
     this.#inFlightOf.set(task.team, (this.#inFlightOf.get(task.team) ?? 0) + 1);
@@ -163,9 +207,12 @@ export class FairPool {
     void task.begin().finally(() => this.#ended(task));
   }
 
-  #ended({ team, lane, chain }: Task): void {
-    this.#inFlight -= 1;
-    this.#lanes[lane].inFlight -= 1;
+  #ended(task: Task): void {
+    const { team, lane, chain } = task;
+    if (task.late) {
+      this.#late -= 1;
+      this.#watch();
+    } else this.#leavePlace(task);
     const left = (this.#inFlightOf.get(team) ?? 1) - 1;
     if (left === 0) this.#inFlightOf.delete(team);
     else this.#inFlightOf.set(team, left);
@@ -174,6 +221,34 @@ export class FairPool {
       this.#underWay.delete(chain);
       this.#lanes[lane].queue.advance(chain);
     }
+    this.#fill();
+  }
+
+  #leavePlace(task: Task): void {
+    this.#inTime.delete(task);
+    this.#inFlight -= 1;
+    this.#lanes[task.lane].inFlight -= 1;
+  }
+
+  /** Sees to it that the task that is late next leaves its place; there is one timer at most. */
+  #watch(): void {
+    const [oldest] = this.#inTime;
+    if (this.#timer !== null || oldest === undefined || this.#late >= this.#limits.lateMax) return;
+    const waitMs = (oldest.begunAtMs ?? 0) + this.#limits.lateMs - performance.now();
+    this.#timer = setTimeout(() => this.#letLateGo(), Math.max(0, waitMs));
+    this.#timer.unref();
+  }
+
+  #letLateGo(): void {
+    this.#timer = null;
+    const before = performance.now() - this.#limits.lateMs;
+    for (const task of this.#inTime) {
+      if (task.begunAtMs === null || task.begunAtMs > before || this.#late >= this.#limits.lateMax) break;
+      task.late = true;
+      this.#late += 1;
+      this.#leavePlace(task);
+    }
+    this.#watch();
     this.#fill();
   }
 }

@@ -1,12 +1,14 @@
 import type { Clock } from "@plugboard/runtime";
 import type { RetryStore } from "../store/retry-store.ts";
-import type { FairPool } from "./fair-pool.ts";
+import type { CircuitBreakers } from "./circuit-breakers.ts";
+import { type FairPool, LATE_MS } from "./fair-pool.ts";
 import type { Received } from "./received.ts";
 
 export interface HandOverParts {
   readonly retries: Pick<RetryStore, "handOver" | "handOverClaimed" | "removeSettled">;
   /** Knows how long a team's handlers have been at it. */
   readonly attempter: { callingSince(team: string): number | null };
+  readonly breakers: Pick<CircuitBreakers, "parks">;
   readonly pool: Pick<FairPool, "hasRoom" | "hasItsShare">;
   /** The due-time table's size, as far as known; counted up here. */
   readonly table: { waiting: number };
@@ -31,8 +33,6 @@ export const PROMPT_LIMITS: HandOverLimits = { tableEntriesMax: 50_000, windowMs
  */
 export const BULK_LIMITS: HandOverLimits = { tableEntriesMax: 10_000, windowMsMax: Number.POSITIVE_INFINITY };
 
-/** A handler call longer than this is late: its team's deliveries do not hold up the partition any more. */
-const LATE_MS = 3_000;
 /** When an entry that waits for its turn is looked at first; the retry loop takes it when its team has a place. */
 const TURN_MS = 1_000;
 
@@ -47,9 +47,10 @@ export class HandOver {
     this.#parts = parts;
   }
 
-  /** Whether a team's new records need not even queue: its whole share of places is taken, by calls that are late. */
+  /** Whether a team's new records need not even queue: it is parked, or all its places are taken by calls that are late. */
   atOnce(team: string): boolean {
-    return this.#possible && this.#isLate(team) && this.#parts.pool.hasItsShare(team);
+    const { breakers, pool } = this.#parts;
+    return this.#possible && (breakers.parks(team) || (this.#isLate(team) && pool.hasItsShare(team)));
   }
 
   /** Whether a window of this age lets go of what a team has in it. */
@@ -60,10 +61,10 @@ export class HandOver {
     return windowMs >= limits.windowMsMax && pool.hasRoom && attempter.callingSince(team) !== null;
   }
 
-  /** Stores a delivery whose attempt has not begun. */
-  async waiting(received: Received): Promise<void> {
+  /** Stores deliveries whose attempts have not begun, in their order. */
+  async waiting(received: readonly Received[]): Promise<void> {
     await this.#parts.retries.handOver(received, TURN_MS);
-    this.#parts.table.waiting += 1;
+    this.#parts.table.waiting += received.length;
   }
 
   /** Stores a delivery whose attempt is under way; false when it is not at its handler (yet, or any more). */

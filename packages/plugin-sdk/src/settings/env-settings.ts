@@ -48,7 +48,7 @@ export const pluginEnvironment = {
   ),
   PLUGIN_CONCURRENCY: setting(
     env.integer(1, 1_000).default(16),
-    "Deliveries handled at once by one process; one team gets at most half of them.",
+    "Deliveries handled at once by one process, one team's at most half of them; calls under way for more than 3 s count no longer.",
   ),
   PLUGIN_START_MS: setting(
     env.integer(1_000, 3_600_000).default(120_000),

@@ -1,10 +1,13 @@
 import type { DeliveryOutcome } from "@plugboard/contract";
-import type { Pool } from "pg";
+import type { Pool, PoolClient } from "pg";
 import type { Received } from "../delivery/received.ts";
 
-/** What `claim_delivery` decided; see the comment above it in sdk-migrations.ts. */
+/** What `claim_delivery` decided; see the comments above it in sdk-migrations.ts and claims.ts. */
 export type Claim =
-  | { readonly kind: "claimed"; readonly attempt: number }
+  /** `cutShort`: the attempt before ended without recording what became of it. */
+  | { readonly kind: "claimed"; readonly attempt: number; readonly cutShort: boolean }
+  /** Its attempts were cut short so often that it is likely to be the cause. */
+  | { readonly kind: "poison"; readonly attempts: number; readonly cuts: string }
   | { readonly kind: "duplicate"; readonly attempts: number; readonly earlier: string }
   | { readonly kind: "superseded"; readonly by: string }
   | { readonly kind: "interrupted"; readonly attempts: number }
@@ -14,9 +17,16 @@ export type Claim =
 export interface DeliveryStoreOptions {
   /** How long a claim holds: the handler's deadline and a margin to settle in. */
   readonly leaseMs: number;
-  /** Whether a delivery whose attempt was cut short may be attempted again. */
-  readonly repeat: boolean;
+  /** A delivery whose attempt was cut short may be attempted again, is resolved first, or is settled as unknown. */
+  readonly afterCut: "repeat" | "resolve" | "unknown";
+  /** Whether an older revision of a response may not follow a newer one. */
+  readonly fence: boolean;
 }
+
+/** Attempts of a delivery that are cut short before it is set aside: it may well be what ends the processes. */
+const CUTS_MAX = 2;
+/** How long the newest revision of a response is remembered after its last identity. */
+const FENCE_AGE_MS_MAX = 400 * 86_400_000;
 
 interface ClaimRow {
   readonly verdict: Claim["kind"];
@@ -46,7 +56,7 @@ export class DeliveryStore {
   async claim(received: Received, token: string, seq: string | null): Promise<Claim> {
     const { rows } = await this.#pool.query<ClaimRow>({
       name: "claim",
-      text: "SELECT verdict, attempts, detail, until FROM claim_delivery($1, $2, $3, $4, $5, $6, $7, $8)",
+      text: "SELECT verdict, attempts, detail, until FROM sdk_claim_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
       values: [
         received.id,
         received.event.teamId,
@@ -55,11 +65,13 @@ export class DeliveryStore {
         token,
         this.#options.leaseMs,
         seq,
-        this.#options.repeat,
+        this.#options.afterCut,
+        CUTS_MAX,
+        this.#options.fence,
       ],
     });
     const [row] = rows;
-    if (row === undefined) throw new Error("claim_delivery gave no row");
+    if (row === undefined) throw new Error("sdk_claim_delivery gave no row");
     return asClaim(row);
   }
 
@@ -74,6 +86,42 @@ export class DeliveryStore {
     });
   }
 
+  /**
+   * Runs `work` in a transaction that ends with the record that the delivery was delivered.
+   * @param of the delivery, and the token it was claimed with.
+   * @throws when the claim is no longer held; then nothing has happened.
+   */
+  async transaction<T>(
+    pool: Pool,
+    of: { readonly id: string; readonly token: string },
+    work: (client: PoolClient) => Promise<T>,
+  ): Promise<T> {
+    const client = await pool.connect();
+    let broken = true;
+    try {
+      await client.query("BEGIN");
+      const result = await work(client);
+      const { rowCount } = await client.query(
+        `WITH gone AS (DELETE FROM retries WHERE delivery_id = $1)
+         UPDATE deliveries SET state = 'settled', outcome = 'delivered', reason = NULL, settled_at = now(), lease_until = NULL
+         WHERE id = $1 AND state = 'started' AND owner = $2`,
+        [of.id, of.token],
+      );
+      if (rowCount !== 1) throw new Error("the attempt's time was over: its writes are undone");
+      await client.query("COMMIT");
+      broken = false;
+      return result;
+    } catch (error) {
+      broken = await client.query("ROLLBACK").then(
+        () => false,
+        () => true,
+      );
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+
   /** Forgets what waits of a delivery without leaving an identity, so that it may come again (a disabled team's). */
   async forget(id: string): Promise<void> {
     await this.#pool.query({
@@ -84,13 +132,35 @@ export class DeliveryStore {
     });
   }
 
-  /** Deletes identities settled longer ago than `ageMs`, at most `limit`; answers how many. */
+  /**
+   * Deletes identities settled longer ago than `ageMs`, at most `limit`; answers how many. What they say of the newest
+   * revision of their response is kept, for a fence.
+   */
   async deleteOlderThan(ageMs: number, limit: number): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: string }>(
+      `WITH old AS (
+         DELETE FROM deliveries WHERE id IN (
+           SELECT id FROM deliveries WHERE state = 'settled' AND settled_at < now() - $1 * interval '1 ms'
+           ORDER BY settled_at LIMIT $2)
+         RETURNING team, order_key, revision, outcome
+       ), kept AS (
+         INSERT INTO sdk_fences AS f (team, order_key, revision)
+           SELECT team, order_key, max(revision) FROM old
+           WHERE $3 AND outcome = 'delivered' AND revision IS NOT NULL AND order_key IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+           ON CONFLICT (team, order_key) DO UPDATE SET revision = greatest(f.revision, excluded.revision), kept_since = now()
+       )
+       SELECT count(*) FROM old`,
+      [ageMs, limit, this.#options.fence],
+    );
+    return Number(rows[0]?.count ?? 0);
+  }
+
+  /** Forgets revisions that no identity was added to for a long time, at most `limit`; answers how many. */
+  async deleteOldFences(limit: number): Promise<number> {
     const { rowCount } = await this.#pool.query(
-      `DELETE FROM deliveries WHERE id IN (
-         SELECT id FROM deliveries WHERE state = 'settled' AND settled_at < now() - $1 * interval '1 ms'
-         ORDER BY settled_at LIMIT $2)`,
-      [ageMs, limit],
+      `DELETE FROM sdk_fences WHERE (team, order_key) IN (
+         SELECT team, order_key FROM sdk_fences WHERE kept_since < now() - $1 * interval '1 ms' ORDER BY kept_since LIMIT $2)`,
+      [FENCE_AGE_MS_MAX, limit],
     );
     return rowCount ?? 0;
   }
@@ -99,7 +169,9 @@ export class DeliveryStore {
 function asClaim({ verdict, attempts, detail, until }: ClaimRow): Claim {
   switch (verdict) {
     case "claimed":
-      return { kind: verdict, attempt: attempts };
+      return { kind: verdict, attempt: attempts, cutShort: detail === "cut-short" };
+    case "poison":
+      return { kind: verdict, attempts, cuts: detail ?? "" };
     case "duplicate":
       return { kind: verdict, attempts, earlier: detail ?? "" };
     case "superseded":

@@ -9,13 +9,13 @@ const SWEEP_EVERY_MS = 60_000;
 /** Deletes old identity records, in batches, so that the table stays bounded and no statement runs long. */
 export class Retention implements Component {
   readonly name = "retention";
-  readonly #store: Pick<DeliveryStore, "deleteOlderThan">;
+  readonly #store: Pick<DeliveryStore, "deleteOlderThan" | "deleteOldFences">;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #stop = new AbortController();
   #work: Promise<void> = Promise.resolve();
 
-  constructor(store: Pick<DeliveryStore, "deleteOlderThan">, clock: Clock, logger: Logger) {
+  constructor(store: Pick<DeliveryStore, "deleteOlderThan" | "deleteOldFences">, clock: Clock, logger: Logger) {
     this.#store = store;
     this.#clock = clock;
     this.#logger = logger;
@@ -45,7 +45,10 @@ export class Retention implements Component {
   /** Deletes until a batch is not full. */
   async sweep(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if ((await this.#store.deleteOlderThan(IDENTITY_AGE_MS_MAX, BATCH_ROWS_MAX)) < BATCH_ROWS_MAX) return;
+      if ((await this.#store.deleteOlderThan(IDENTITY_AGE_MS_MAX, BATCH_ROWS_MAX)) < BATCH_ROWS_MAX) break;
+    }
+    while (!signal.aborted) {
+      if ((await this.#store.deleteOldFences(BATCH_ROWS_MAX)) < BATCH_ROWS_MAX) return;
     }
   }
 }

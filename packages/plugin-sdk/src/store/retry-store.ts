@@ -20,7 +20,16 @@ export interface Verdict {
 }
 
 /** What an entry waits for; the counted one is `retry`. */
-export type WaitingFor = "retry" | "settings" | "order" | "busy" | "table" | "drain" | "turn" | "dead-letter";
+export type WaitingFor =
+  | "retry"
+  | "settings"
+  | "order"
+  | "busy"
+  | "table"
+  | "drain"
+  | "turn"
+  | "parked"
+  | "dead-letter";
 
 /** An entry taken for one attempt. */
 export interface TakenEntry {
@@ -31,6 +40,8 @@ export interface TakenEntry {
   readonly verdict: Verdict | null;
   readonly history: readonly FailedAttempt[];
   readonly waitingFor: WaitingFor;
+  /** What an earlier attempt came to is to be found out before it is repeated. */
+  readonly unresolved: boolean;
   /** When it was first stored, milliseconds since 1970. */
   readonly storedAtMs: number;
 }
@@ -42,6 +53,8 @@ export interface PutOff {
   readonly verdict?: Verdict;
   /** The claim that is given up with it; null when there is none. */
   readonly token: string | null;
+  /** Whether it is to be found out what its effect came to; left as it was unless given. */
+  readonly unresolved?: boolean;
   /** The attempt is not to count: it was handed back. */
   readonly uncount?: boolean;
 }
@@ -69,6 +82,7 @@ interface EntryRow {
   readonly verdict: Verdict | null;
   readonly history: FailedAttempt[];
   readonly waiting_for: WaitingFor;
+  readonly unresolved: boolean;
   readonly stored_at: Date;
 }
 
@@ -92,10 +106,11 @@ export class RetryStore {
                  attempts = d.attempts - CASE WHEN $14 THEN 1 ELSE 0 END
                WHERE d.state = 'started' AND d.owner = $13)
              INSERT INTO retries AS r (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
-                 record_headers, origin, verdict, history, due_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 ms')
+                 record_headers, origin, verdict, history, due_at, unresolved)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 ms', coalesce($15, false))
              ON CONFLICT (delivery_id) DO UPDATE SET waiting_for = excluded.waiting_for, due_at = excluded.due_at,
-               verdict = coalesce(r.verdict, excluded.verdict), history = excluded.history, taken_by = NULL`,
+               verdict = coalesce(r.verdict, excluded.verdict), history = excluded.history, taken_by = NULL,
+               unresolved = coalesce($15, r.unresolved)`,
       values: [
         item.id,
         delivery?.event.teamId ?? "",
@@ -111,25 +126,41 @@ export class RetryStore {
         how.dueInMs,
         how.token,
         how.uncount ?? false,
+        how.unresolved ?? null,
       ],
     });
   }
 
   /**
-   * Stores a delivery that waits for its turn in this process, so that its offset may move. One that stands here already,
-   * or has its end, is left as it is: its copy's own way goes on.
+   * Stores deliveries that wait for their turn in this process, in their order and in one statement, so that their offsets
+   * may move. One that stands here already, or has its end, is left as it is: its copy's own way goes on.
    */
-  async handOver(item: Received, dueInMs: number): Promise<void> {
+  async handOver(items: readonly Received[], dueInMs: number): Promise<void> {
+    const column = <T>(of: (item: Received) => T) => items.map(of);
     await this.#pool.query({
       name: "hand-over",
-      text: `WITH identity AS (
-               INSERT INTO deliveries (id, team, order_key, revision, state) VALUES ($1, $2, $3, $4, 'waiting')
-               ON CONFLICT (id) DO NOTHING)
+      text: `WITH given AS (
+               SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[], $6::bytea[], $7::text[], $8::text[])
+                 WITH ORDINALITY AS g (id, team, order_key, revision, key, value, headers, origin, place)
+             ), identity AS (
+               INSERT INTO deliveries (id, team, order_key, revision, state)
+               SELECT id, team, order_key, revision, 'waiting' FROM given ORDER BY place ON CONFLICT (id) DO NOTHING)
              INSERT INTO retries (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
                  record_headers, origin, due_at)
-             VALUES ($1, $2, $3, $4, 'turn', $5, $6, $7, $8, now() + $9 * interval '1 ms')
+             SELECT id, team, order_key, revision, 'turn', key, value, headers::json, origin, now() + $9 * interval '1 ms'
+             FROM given ORDER BY place
              ON CONFLICT (delivery_id) DO NOTHING`,
-      values: handOverValues(item, dueInMs),
+      values: [
+        column(({ id }) => id),
+        column(({ event }) => event.teamId),
+        column(({ orderKey }) => orderKey),
+        column(({ event }) => event.revision),
+        column(({ record }) => record.key),
+        column(({ record }) => record.value),
+        column(({ record }) => headersText(record)),
+        column(({ record }) => record.readFrom),
+        dueInMs,
+      ],
     });
   }
 
@@ -163,35 +194,15 @@ export class RetryStore {
 
   /**
    * Takes due entries for `leaseMs`, in turns over the teams, so that a team with a long queue does not delay another.
-   * An earlier entry of the same key goes first. Rows another instance is taking are skipped.
+   * An earlier entry of the same key goes first. Lines and rows another instance is taking from are skipped. What it costs
+   * depends on `limit` only, not on how many entries wait (retry-turns.ts).
    * @param without teams that have enough under way here.
    */
   async take(limit: number, leaseMs: number, instance: string, without: readonly string[]): Promise<TakenEntry[]> {
     const { rows } = await this.#pool.query<EntryRow>({
       name: "take",
-      text: `WITH RECURSIVE teams AS (
-               (SELECT team FROM retries ORDER BY team LIMIT 1)
-               UNION ALL
-               SELECT (SELECT n.team FROM retries n WHERE n.team > t.team ORDER BY n.team LIMIT 1)
-               FROM teams t WHERE t.team IS NOT NULL
-             ), candidates AS (
-               SELECT c.seq FROM teams t CROSS JOIN LATERAL (
-                 SELECT w.seq, w.due_at, row_number() OVER (ORDER BY w.due_at, w.seq) AS turn
-                 FROM (SELECT r.seq, r.due_at FROM retries r
-                       WHERE r.team = t.team AND r.due_at <= now() AND (r.verdict IS NOT NULL OR NOT EXISTS (
-                         SELECT 1 FROM retries e WHERE e.team = r.team AND e.order_key = r.order_key AND e.seq < r.seq
-                           AND e.verdict IS NULL
-                           AND (e.revision IS NULL OR r.revision IS NULL OR e.revision = r.revision)))
-                       ORDER BY r.due_at, r.seq LIMIT $1) w
-               ) c WHERE t.team IS NOT NULL AND t.team <> ALL($4) ORDER BY c.turn, c.due_at LIMIT $1
-             ), locked AS (
-               SELECT r.seq FROM retries r WHERE r.seq IN (SELECT seq FROM candidates) AND r.due_at <= now()
-               FOR UPDATE SKIP LOCKED
-             )
-             UPDATE retries r SET due_at = now() + $2 * interval '1 ms', taken_by = $3
-             FROM locked WHERE r.seq = locked.seq
-             RETURNING r.seq, r.delivery_id, r.team, r.record_key, r.record_value, r.record_headers, r.origin, r.verdict,
-               r.history, r.waiting_for, r.stored_at`,
+      text: `SELECT seq, delivery_id, team, record_key, record_value, record_headers, origin, verdict, history,
+               waiting_for, unresolved, stored_at FROM sdk_take_retries($1, $2, $3, $4)`,
       values: [limit, leaseMs, instance, without],
     });
     return rows.map(asEntry);
@@ -203,6 +214,15 @@ export class RetryStore {
       seqs,
       instance,
     ]);
+  }
+
+  /** Keeps an entry for longer; false when its lease has run out, and it is anybody's. */
+  async hold(seq: string, instance: string, leaseMs: number): Promise<boolean> {
+    const { rowCount } = await this.#pool.query(
+      `UPDATE retries SET due_at = now() + $3 * interval '1 ms' WHERE seq = $1 AND taken_by = $2 AND due_at > now()`,
+      [seq, instance, leaseMs],
+    );
+    return rowCount === 1;
   }
 
   /** Puts a dead letter that could not be written back in line. */
@@ -229,9 +249,11 @@ export class RetryStore {
   /** How many entries there are and how old, counted up to `limit`. */
   async backlog(limit: number): Promise<RetryBacklog> {
     const { rows } = await this.#pool.query<{ count: string; age: number | null; overdue: number | null }>(
-      `SELECT count(*), extract(epoch FROM now() - min(stored_at))::float8 AS age,
-         extract(epoch FROM now() - min(due_at))::float8 AS overdue
-       FROM (SELECT stored_at, due_at FROM retries LIMIT $1) AS waiting`,
+      `SELECT (SELECT count(*) FROM (SELECT FROM retries LIMIT $1) AS waiting) AS count,
+         (SELECT extract(epoch FROM now() - stored_at)::float8 FROM retries ORDER BY seq LIMIT 1) AS age,
+         (SELECT extract(epoch FROM now() - min(first.due_at))::float8 FROM sdk_retry_lines l CROSS JOIN LATERAL (
+            SELECT r.due_at FROM retries r WHERE r.team = l.team AND r.decided = l.decided
+            ORDER BY r.due_at LIMIT 1) first) AS overdue`,
       [limit],
     );
     const { count = "0", age = null, overdue = null } = rows[0] ?? {};
@@ -269,6 +291,7 @@ function asEntry(row: EntryRow): TakenEntry {
     verdict: row.verdict,
     history: row.history,
     waitingFor: row.waiting_for,
+    unresolved: row.unresolved,
     storedAtMs: row.stored_at.getTime(),
   };
 }

@@ -1,5 +1,8 @@
+import { CLAIMS } from "./claims.ts";
+import { RETRY_TURNS } from "./retry-turns.ts";
+
 /**
- * The SDK's tables in a plugin's schema: `deliveries`, `retries`, `team_settings` (and `sdk_migrations`). These four
+ * The SDK's tables in a plugin's schema: `deliveries`, `retries`, `team_settings`, and those whose names begin with `sdk_`. These
  * names are taken; a plugin's own migrations use others. Never edit an entry: add one.
  */
 export const SDK_MIGRATIONS: readonly string[] = [
@@ -136,4 +139,6 @@ export const SDK_MIGRATIONS: readonly string[] = [
         RETURNING 'claimed', d.attempts, NULL::text, d.lease_until;
   END $$;
   `,
+  RETRY_TURNS,
+  CLAIMS,
 ];

@@ -1,7 +1,11 @@
 import { describe, expect, test } from "@jest/globals";
 import { LANES, type Lane } from "@plugboard/contract";
+import { waitUntil } from "@plugboard/stack";
 import fc from "fast-check";
 import { FairPool } from "../../src/delivery/fair-pool.ts";
+
+/** Nothing is late in these. */
+const PROMPT = { lateMs: 3_600_000, lateMax: 0 };
 
 /** Tasks that end when told to, in any order. */
 class Gate {
@@ -21,7 +25,7 @@ class Gate {
 describe("FairPool", () => {
   test("gives free places to teams in turns, whoever queued first", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT });
     for (const name of ["a1", "a2", "a3"]) void pool.run("a", null, gate.task(name));
     for (const name of ["b1", "b2"]) void pool.run("b", null, gate.task(name));
     for (const name of ["a1", "a2", "b1", "b2", "a3"]) await gate.end(name);
@@ -31,16 +35,43 @@ describe("FairPool", () => {
 
   test("leaves places to others while every task of one team hangs", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 2 });
+    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 2, ...PROMPT });
     for (let index = 0; index < 10; index += 1) void pool.run("slow", null, gate.task(`slow${index}`));
     void pool.run("quick", null, gate.task("quick"));
     expect(gate.begun).toEqual(["slow0", "slow1", "quick"]);
     expect(pool.inFlight).toBe(3);
   });
 
+  test("takes its places back from tasks that are late, as many as may be late at once", async () => {
+    const gate = new Gate();
+    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 2, lateMs: 20, lateMax: 5 });
+    for (const team of ["a", "b", "c", "d"])
+      for (let index = 0; index < 3; index += 1) void pool.run(team, null, gate.task(`${team}${index}`));
+    expect(gate.begun).toHaveLength(4);
+    // Two of each team: a third is not begun while two of its team are under way, late or not. Nine in all: five late, four places.
+    await waitUntil("as many are late as may be", 30_000, async () => (gate.begun.length >= 8 ? true : undefined));
+    expect(gate.begun.toSorted()).toEqual(["a0", "a1", "b0", "b1", "c0", "c1", "d0", "d1"]);
+    void pool.run("e", null, gate.task("e0"));
+    await waitUntil("one more has a place", 30_000, async () => (gate.begun.includes("e0") ? true : undefined));
+    void pool.run("f", null, gate.task("f0"));
+    expect([gate.begun.includes("f0"), pool.inFlight, pool.hasRoom]).toEqual([false, 4, false]);
+    for (const [name, begun] of [
+      ["a0", 10],
+      ["b0", 11],
+    ] as const) {
+      await gate.end(name);
+      await waitUntil("what ended is followed by one", 30_000, async () =>
+        gate.begun.length === begun ? true : undefined,
+      );
+    }
+    while (gate.begun.length < 14) for (const name of [...gate.begun]) await gate.end(name);
+    for (const name of gate.begun) await gate.end(name);
+    expect(pool.inFlight).toBe(0);
+  });
+
   test("gives a task back that has not begun, and lets the one behind it begin", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 2, teamInFlightMax: 1 });
+    const pool = new FairPool({ inFlightMax: 2, teamInFlightMax: 1, ...PROMPT });
     const first = pool.submit("a", "k", gate.task("a1"));
     const second = pool.submit("a", "k", gate.task("a2"));
     const third = pool.submit("a", "l", gate.task("a3"));
@@ -59,7 +90,7 @@ describe("FairPool", () => {
   });
 
   test("takes the lanes by weight while all have something waiting, and starves none", async () => {
-    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT });
     const begun: Lane[] = [];
     const run = (lane: Lane) => pool.run(lane, null, async () => void begun.push(lane), lane);
     // What stands first in the line has nothing to say: bulk was there long before.
@@ -71,7 +102,7 @@ describe("FairPool", () => {
   });
 
   test("saves no turns up for a lane that had nothing, or could not begin", async () => {
-    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT });
     const begun: Lane[] = [];
     const run = (lane: Lane) => pool.run(lane, null, async () => void begun.push(lane), lane);
     await Promise.all(Array.from({ length: 500 }, () => run("live")));
@@ -85,7 +116,7 @@ describe("FairPool", () => {
 
   test("keeps a quarter of the places from bulk, whoever sends it, and none from the others", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 8, teamInFlightMax: 4 });
+    const pool = new FairPool({ inFlightMax: 8, teamInFlightMax: 4, ...PROMPT });
     for (const team of ["a", "b", "c"])
       for (let index = 0; index < 5; index += 1) void pool.run(team, null, gate.task(`${team}${index}`), "bulk");
     expect(gate.begun).toHaveLength(6);
@@ -100,7 +131,7 @@ describe("FairPool", () => {
 
   test("has no two tasks of one key under way, whatever their lanes, and keeps each lane's order", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 4 });
+    const pool = new FairPool({ inFlightMax: 4, teamInFlightMax: 4, ...PROMPT });
     void pool.run("a", "k", gate.task("bulk1"), "bulk");
     void pool.run("a", "k", gate.task("bulk2"), "bulk");
     void pool.run("a", "k", gate.task("live1"));
@@ -120,7 +151,7 @@ describe("FairPool", () => {
   });
 
   test("passes results and errors on, also of tasks that throw at once", async () => {
-    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1 });
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT });
     const thrown = pool.run("a", "k", () => {
       throw new Error("at once");
     });
@@ -142,7 +173,7 @@ describe("FairPool", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(task, { maxLength: 40 }), limits, async (tasks, limit) => {
-        const pool = new FairPool(limit);
+        const pool = new FairPool({ ...limit, ...PROMPT });
         const active: { team: string; chain: string | null }[] = [];
         const ended: number[] = [];
         await Promise.all(

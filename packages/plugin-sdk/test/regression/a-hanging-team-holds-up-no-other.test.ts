@@ -27,7 +27,7 @@ const patient = definePlugin({
   settings: z.object({}),
   handlerDeadlineMs: 300_000,
   onEvent: async ({ team, event }, { db }) => {
-    if (team === "hanging") await released;
+    if (team.startsWith("hanging") && team !== "hanging-on-postgres") await released;
     if (team === "hanging-on-postgres") {
       const client = await db.connect();
       await released;
@@ -71,6 +71,20 @@ describe("a team whose handlers hang", () => {
     await waitUntil("the due-time table is empty", WAIT_MS, async () =>
       (await stage.query("SELECT 1 FROM retries")).length === 0 ? true : undefined,
     );
+  }, 180_000);
+
+  test("and five more of them leave places for others", async () => {
+    const hanging = Array.from({ length: 6 }, (_, index) => `hanging-${index}`);
+    for (const team of [...hanging, "other-1"]) stage.manager.enable(team);
+    await stage.start(patient, { PLUGIN_CONCURRENCY: "8" });
+    for (let index = 0; index < 10; index += 1)
+      for (const team of hanging) await stage.route({ team, response: `${team}-${index}` });
+    for (let index = 0; index < 10; index += 1) await stage.route({ team: "other-1", response: `o-${index}` });
+    // Six times four calls hang, and there are eight places. Their deadline is five minutes away.
+    await waitUntil("the other is served", 3 * WAIT_MS, async () =>
+      (await delivered("other-1")) === 10 ? true : undefined,
+    );
+    expect(handledOf("hanging-")).toEqual([]);
   }, 180_000);
 
   test("leaves connections to Postgres for the handlers of others", async () => {

@@ -1,0 +1,108 @@
+import { Failure } from "@plugboard/contract";
+import type { z } from "zod";
+import type { Delivery, DeliveryContext, PluginDefinition } from "../define-plugin.ts";
+import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
+import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
+import { delivered, type Outcome, retry, unknown } from "../outcome.ts";
+import type { ResourceMap } from "../resources/resource.ts";
+import type { DeliveryStore } from "../store/delivery-store.ts";
+import type { Received } from "./received.ts";
+
+export interface CallParts<Schema extends z.ZodObject> {
+  readonly definition: PluginDefinition<Schema>;
+  readonly deliveries: Pick<DeliveryStore, "transaction">;
+  readonly contexts: ContextParts;
+  readonly deadlineMs: number;
+}
+
+/** A claimed delivery, as far as its handler is concerned. */
+export interface Call<Schema extends z.ZodObject> {
+  readonly received: Received;
+  readonly token: string;
+  readonly attempt: number;
+  readonly settings: z.output<Schema>;
+  /** What its effect came to is not known from an earlier attempt. */
+  readonly unresolved: boolean;
+}
+
+/** How a call ended. */
+export type CallEnd =
+  | { readonly kind: "outcome"; readonly outcome: Outcome }
+  /** Its transaction was committed, and with it `delivered`: whatever came after. */
+  | { readonly kind: "committed" }
+  /** What an earlier attempt came to could not be found out now; nothing was repeated. */
+  | { readonly kind: "unresolved"; readonly reason: string }
+  /** The process stops, and the handler was cut off: it did not count. */
+  | { readonly kind: "handed-back" };
+
+/**
+ * Calls a plugin's `onEvent`, within its deadline. Where an earlier attempt may have had its effect and the plugin can find
+ * that out, `resolveUnknown` is asked first; the handler is called only when that says `not-done`.
+ */
+export async function callHandler<Schema extends z.ZodObject>(
+  parts: CallParts<Schema>,
+  call: Call<Schema>,
+  signal: AbortSignal,
+): Promise<CallEnd> {
+  const { definition, contexts } = parts;
+  const { received, settings, attempt } = call;
+  const { id, event, data } = received;
+  const team = event.teamId;
+  const delivery: Delivery = { id, team, event, data, attempt };
+  let committed = false;
+  const context = (handlerSignal: AbortSignal): DeliveryContext<z.output<Schema>, ResourceMap> => ({
+    ...contextOf(contexts, { team, settings, signal: handlerSignal, fields: { deliveryId: id } }),
+    transaction: async (work) => {
+      const result = await parts.deliveries.transaction(contexts.db, { id, token: call.token }, work);
+      committed = true;
+      return result;
+    },
+  });
+  if (call.unresolved && definition.resolveUnknown !== undefined) {
+    const { resolveUnknown } = definition;
+    const found = await bounded(parts, signal, async (own) => await resolveUnknown(delivery, context(own)));
+    if (found.kind === "cut-off") return { kind: "handed-back" };
+    if (found.kind === "threw") return { kind: "unresolved", reason: found.reason };
+    if (found.value !== "not-done") return ended(found.value, definition);
+  }
+  const end = await bounded(parts, signal, async (own) => await definition.onEvent?.(delivery, context(own)));
+  if (committed) return { kind: "committed" };
+  if (end.kind === "value") return ended(end.value ?? delivered(), definition);
+  const mayBeDone = definition.redeliver === "unsafe";
+  if (end.kind === "cut-off") {
+    return mayBeDone ? ended(unknown("the process stopped during the attempt"), definition) : { kind: "handed-back" };
+  }
+  contexts.logger.debug({ deliveryId: id, team, reason: end.reason }, "a handler threw");
+  return ended(end.late && mayBeDone ? unknown(end.reason) : retry(end.reason), definition);
+}
+
+/** A plugin that can find out what became of an effect is asked later; what one cannot find out is its end. */
+function ended<Schema extends z.ZodObject>(outcome: Outcome, { resolveUnknown }: PluginDefinition<Schema>): CallEnd {
+  return outcome.kind === "unknown" && resolveUnknown !== undefined
+    ? { kind: "unresolved", reason: outcome.reason }
+    : { kind: "outcome", outcome };
+}
+
+type Bounded<T> =
+  | { readonly kind: "value"; readonly value: T }
+  | { readonly kind: "threw"; readonly reason: string; readonly late: boolean }
+  | { readonly kind: "cut-off" };
+
+async function bounded<T>(
+  { deadlineMs }: { readonly deadlineMs: number },
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<Bounded<T>> {
+  try {
+    return { kind: "value", value: await withinDeadline(deadlineMs, signal, work) };
+  } catch (error) {
+    if (error instanceof DeadlineError) return { kind: "threw", reason: error.message, late: true };
+    if (signal.aborted) return { kind: "cut-off" };
+    const reason = error instanceof Failure ? `${error.code}: ${error.message}` : messageOf(error);
+    return { kind: "threw", reason, late: false };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}
