@@ -8,9 +8,10 @@ import { type RouteServices, routeTable } from "../apps/manager/src/http/route-t
 import { managerSettings } from "../apps/manager/src/settings.ts";
 import { routerSettings } from "../apps/router/src/settings.ts";
 import { coreSettings } from "../examples/collect-core/src/settings.ts";
+import { resourceEnvironment } from "../packages/plugin-sdk/src/resources/resource-settings.ts";
 import { pluginEnvironment } from "../packages/plugin-sdk/src/settings/env-settings.ts";
 import { googleSheetsEnvironment } from "../plugins/google-sheets/src/environment.ts";
-import { smsEnvironment } from "../plugins/sms/src/environment.ts";
+import { sms } from "../plugins/sms/src/plugin.ts";
 import { kafkaAccessPage } from "./kafka-access-page.ts";
 import { metricsPage } from "./metrics-page.ts";
 
@@ -33,7 +34,7 @@ const PROCESSES: readonly Process[] = [
     settings: pluginEnvironment,
   },
   { name: "google-sheets", intro: "On top of those of every plugin.", settings: googleSheetsEnvironment },
-  { name: "sms", intro: "On top of those of every plugin.", settings: smsEnvironment },
+  { name: "sms", intro: "On top of those of every plugin.", settings: resourceEnvironment("sms", sms.resources ?? {}) },
   {
     name: "collect-core",
     intro: "The example core, `node examples/collect-core/dist/main.js`",

@@ -5,9 +5,10 @@ import type { z } from "zod";
 import { managerSettings } from "../../apps/manager/src/settings.ts";
 import { loadRouterSettings, routerSettings } from "../../apps/router/src/settings.ts";
 import { coreSettings } from "../../examples/collect-core/src/settings.ts";
+import { resourceEnvironment } from "../../packages/plugin-sdk/src/resources/resource-settings.ts";
 import { loadPluginSettings, pluginEnvironment } from "../../packages/plugin-sdk/src/settings/env-settings.ts";
 import { googleSheetsEnvironment } from "../../plugins/google-sheets/src/environment.ts";
-import { smsEnvironment } from "../../plugins/sms/src/environment.ts";
+import { sms } from "../../plugins/sms/src/plugin.ts";
 import type { ComposeService } from "./compose-file.ts";
 
 type Environment = Readonly<Record<string, string>>;
@@ -33,7 +34,7 @@ export const READERS: Readonly<Record<string, Reader>> = {
   "manager-2": process("manager", managerSettings),
   router: { settings: routerSettings, load: loadRouterSettings },
   "google-sheets": plugin("google-sheets", googleSheetsEnvironment),
-  sms: plugin("sms", smsEnvironment),
+  sms: plugin("sms", resourceEnvironment("sms", sms.resources ?? {})),
   validator: plugin("validator"),
   "collect-core": process("collect-core", coreSettings),
 };

@@ -3,7 +3,7 @@ import { renderMessage } from "./message-template.ts";
 import { readRecipient } from "./phone-number.ts";
 import { claimSend, releaseClaim, settleSent, settleUnknown } from "./send-claims.ts";
 import type { SmsRule, SmsSettings } from "./settings.ts";
-import type { SendMessage } from "./twilio-sender.ts";
+import type { twilio } from "./twilio-resource.ts";
 
 /** What became of one rule. Reasons hold no phone number and no message text. */
 export type RuleResult =
@@ -19,8 +19,7 @@ export async function sendRule(
   rule: SmsRule,
   responseId: string,
   { id, team, event, data }: Delivery,
-  { db, settings }: Context<SmsSettings>,
-  send: SendMessage,
+  { db, settings, resources }: Context<SmsSettings, { twilio: typeof twilio }>,
 ): Promise<RuleResult> {
   const answers = (data.answers ?? {}) as Readonly<Record<string, unknown>>;
   const recipient = readRecipient(Object.hasOwn(answers, rule.to) ? answers[rule.to] : undefined, rule.defaultCountry);
@@ -40,7 +39,7 @@ export async function sendRule(
     return { kind: "not-now", rule: rule.id, reason: "another delivery is sending it", afterMs: BUSY_RETRY_MS };
   }
   const { accountSid, authToken, from } = settings;
-  const result = await send({ accountSid, authToken, from, to: recipient.e164, body: message.text });
+  const result = await resources.twilio({ accountSid, authToken, from, to: recipient.e164, body: message.text });
   switch (result.kind) {
     case "sent":
       await settleSent(db, key, result.sid);

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
-import type { Delivery, DeliveryContext, Outcome } from "@plugboard/plugin-sdk";
+import type { Delivery, Outcome } from "@plugboard/plugin-sdk";
 import { createTestDatabase } from "@plugboard/stack";
 import { startTwilioEmulator, type TwilioEmulator } from "@plugboard/testkit";
 import { Pool } from "pg";
-import { createSmsPlugin } from "../src/plugin.ts";
+import { sms } from "../src/plugin.ts";
 import { type SmsSettings, settingsSchema } from "../src/settings.ts";
+import { createTwilioSender } from "../src/twilio-sender.ts";
 
 let emulator: TwilioEmulator;
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
 let db: Pool;
-let plugin: ReturnType<typeof createSmsPlugin>;
 
 beforeAll(async () => {
   emulator = await startTwilioEmulator();
@@ -17,8 +17,7 @@ beforeAll(async () => {
   db = new Pool({ connectionString: database.url });
   // A pool resolves `end` before its last connections are gone; the drop of the database then breaks them.
   db.on("error", () => {});
-  plugin = createSmsPlugin({ twilioBaseUrl: emulator.url });
-  for (const sql of plugin.migrations ?? []) await db.query(sql);
+  for (const sql of sms.migrations ?? []) await db.query(sql);
 });
 afterAll(async () => {
   await db.end();
@@ -75,9 +74,11 @@ function delivery(
   };
 }
 
-async function deliver(given: Delivery, settings = settingsOf(), by = plugin): Promise<Outcome | undefined> {
-  const context = { team: "team-1", settings, db, signal: new AbortController().signal, logger: { debug: () => {} } };
-  return by.onEvent?.(given, context as unknown as DeliveryContext<SmsSettings>);
+async function deliver(given: Delivery, settings = settingsOf(), at = emulator.url): Promise<Outcome | undefined> {
+  const resources = { twilio: createTwilioSender(at) };
+  const { signal } = new AbortController();
+  const context = { team: "team-1", settings, db, resources, signal, logger: { debug: () => {} } };
+  return sms.onEvent?.(given, context as unknown as Parameters<NonNullable<typeof sms.onEvent>>[1]);
 }
 
 const sentFor = (given: Delivery) =>
@@ -206,7 +207,7 @@ describe("when Twilio", () => {
     const gone = await startTwilioEmulator();
     await gone.stop();
     const given = delivery();
-    const outcome = await deliver(given, settingsOf(), createSmsPlugin({ twilioBaseUrl: gone.url }));
+    const outcome = await deliver(given, settingsOf(), gone.url);
     expect(outcome).toMatchObject({ kind: "retry", reason: expect.stringContaining("ECONNREFUSED") });
     expect(await claimOf(given)).toEqual([]);
   });
@@ -273,7 +274,7 @@ describe("several rules for one response", () => {
 
 describe("a team's settings", () => {
   const problems = (settings: object) =>
-    plugin.validateSettings?.({ ...settingsOf(), ...settings } as SmsSettings, {} as never);
+    sms.validateSettings?.({ ...settingsOf(), ...settings } as SmsSettings, {} as never);
 
   test("that are right have no problems", async () => {
     for (const from of ["+15005550006", "12345", "Plugboard", `MG${"0".repeat(32)}`])

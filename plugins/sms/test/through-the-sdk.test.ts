@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { startProcess, waitUntil } from "@plugboard/stack";
 import { startTwilioEmulator, type TwilioEmulator } from "@plugboard/testkit";
 import { openStage, type PluginStage } from "../../../packages/plugin-sdk/test/support/plugin-stage.ts";
-import { createSmsPlugin } from "../src/plugin.ts";
+import { sms } from "../src/plugin.ts";
 
 const WAIT_MS = 40_000;
 let settingsVersion = 0;
@@ -40,7 +40,8 @@ const sent = (response: string) => emulator.messages.filter(({ body }) => body =
 
 describe("the SMS plugin in its process, on real Kafka and Postgres", () => {
   test("refuses wrong settings, sends for the right ones, and tells each delivery's outcome", async () => {
-    const plugin = await stage.start(createSmsPlugin({ twilioBaseUrl: emulator.url }), {
+    const plugin = await stage.start(sms, {
+      SMS_TWILIO_BASE_URL: emulator.url,
       PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
     });
     const wrong = { ...settings(), rules: [{ id: "thanks", to: "phone", template: "{% if %" }] };
@@ -72,7 +73,8 @@ describe("the SMS plugin in its process, on real Kafka and Postgres", () => {
           LOG_LEVEL: "info",
         }),
       });
-    const setUp = await stage.start(createSmsPlugin({ twilioBaseUrl: emulator.url }), {
+    const setUp = await stage.start(sms, {
+      SMS_TWILIO_BASE_URL: emulator.url,
       PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
     });
     expect((await initialize(setUp.url, settings())).body).toMatchObject({ status: "applied" });

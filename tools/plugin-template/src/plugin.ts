@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { defineAction, definePlugin, delivered, rejected, retry } from "@plugboard/plugin-sdk";
+import { definePlugin, delivered, rejected, retry } from "@plugboard/plugin-sdk";
 import { z } from "zod";
 import { postJson } from "./post-json.ts";
-import { type Settings, settingsSchema } from "./settings.ts";
+import { settingsSchema } from "./settings.ts";
 
 /** Posts each response to an address of the team's: replace what it does by what yours does. */
 export const plugin = definePlugin({
@@ -48,13 +48,13 @@ export const plugin = definePlugin({
   //{% endif %}
   actions: {
     // POST /v1/teams/{team}/plugins/{plugin}/actions/send-test
-    "send-test": defineAction<z.ZodObject<{ text: z.ZodDefault<z.ZodString> }>, Settings>(
-      z.object({ text: z.string().max(1_000).default("Hello from Plugboard") }),
-      "Posts a text to the address, to see whether it arrives.",
-      async ({ text }, { settings, signal }) => {
+    "send-test": {
+      description: "Posts a text to the address, to see whether it arrives.",
+      input: z.object({ text: z.string().max(1_000).default("Hello from Plugboard") }),
+      run: async ({ text }, { settings, signal }) => {
         const { status } = await postJson(settings, { text }, { idempotencyKey: randomUUID(), signal });
         return { status };
       },
-    ),
+    },
   },
 });

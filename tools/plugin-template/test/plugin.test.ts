@@ -1,14 +1,11 @@
-import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { waitUntil } from "@plugboard/stack";
-import { openStage, type PluginStage } from "../../../packages/plugin-sdk/test/support/plugin-stage.ts";
+import { type Harness, startHarness } from "@plugboard/plugin-sdk/testing";
 import { plugin } from "../src/plugin.ts";
+import type { settingsSchema } from "../src/settings.ts";
 
-const WAIT_MS = 40_000;
-const TEAM = "team-1";
 const TOKEN = "the-token-of-team-1";
 
 /** The team's address: a real server that answers what it is told to. */
@@ -36,74 +33,59 @@ class Address {
   }
 }
 
-describe("{{ id }}, with the real SDK on real Kafka and Postgres", () => {
+describe("{{ id }}, in the SDK's harness on a real Postgres", () => {
   const address = new Address();
-  let stage: PluginStage;
-  let call: (path: string, body: object) => Promise<{ status: number; body: Record<string, unknown> }>;
-  const route = (response: string) =>
-    stage.route({ team: TEAM, response, revision: 1, data: { answers: { name: "Amina" } } });
+  let harness: Harness<typeof settingsSchema>;
   const keys = () => address.heard.map(({ headers }) => headers["idempotency-key"]);
+  const answered = (response: string) => ({ response, data: { answers: { name: "Amina" } } });
 
   beforeAll(async () => {
-    const [url, opened] = await Promise.all([address.start(), openStage("{{ id }}")]);
-    stage = opened;
-    stage.manager.enable(TEAM);
-    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    const running = await stage.start(plugin, {
-      PLUGIN_PRIVATE_KEY: JSON.stringify(privateKey.export({ format: "jwk" })),
-    });
-    call = (path, body) => stage.manager.call(running.url, path, body);
-    const wrong = await call("/initialize", { team: TEAM, version: 1, settings: { url, token: "wrong" } });
-    expect(wrong.body).toMatchObject({ status: "refused", reasons: [{ path: "/token" }] });
-    const right = await call("/initialize", { team: TEAM, version: 2, settings: { url, token: TOKEN } });
-    expect(right.body).toMatchObject({ status: "applied" });
+    const url = await address.start();
+    harness = await startHarness(plugin);
+    const wrong = await harness.configure({ url, token: "wrong" });
+    expect(wrong).toMatchObject({ status: "refused", reasons: [{ path: "/token" }] });
+    expect(await harness.configure({ url, token: TOKEN })).toMatchObject({ status: "applied" });
   }, 60_000);
   afterAll(async () => {
-    await stage?.close();
+    await harness?.close();
     address.stop();
   });
 
   test("a response is posted once, with its delivery's id as idempotency key", async () => {
-    const id = await route("r-1");
-    expect(await stage.settled(id)).toBe("delivered");
-    expect(keys().filter((key) => key === id)).toHaveLength(1);
+    const event = { id: "e-1", ...answered("r-1") };
+    const { outcome, deliveryId } = await harness.deliver(event);
+    expect(outcome).toBe("delivered");
+    expect(await harness.deliver(event)).toMatchObject({ outcome: "duplicate" });
+    expect(keys().filter((key) => key === deliveryId)).toHaveLength(1);
     expect(JSON.parse(address.heard.at(-1)?.body ?? "")).toMatchObject({ data: { answers: { name: "Amina" } } });
   });
 
   test("an address that is overloaded is asked again later", async () => {
     address.statuses = [503];
-    const id = await route("r-2");
-    expect(await stage.settled(id)).toBe("delivered");
-    expect(keys().filter((key) => key === id)).toHaveLength(2);
+    const { outcome, deliveryId } = await harness.deliver(answered("r-2"));
+    expect(outcome).toBe("retry");
+    expect(await harness.advance(60_000)).toMatchObject([{ deliveryId, outcome: "delivered", attempt: 2 }]);
+    expect(keys().filter((key) => key === deliveryId)).toHaveLength(2);
   });
 
   test("an address that does not want it is not asked again; the response becomes a dead letter", async () => {
     address.statuses = [410];
-    const id = await route("r-3");
-    expect(await stage.settled(id)).toBe("rejected");
-    expect(keys().filter((key) => key === id)).toHaveLength(1);
-    const letters = await waitUntil("the dead letter is there", WAIT_MS, async () => {
-      const records = await stage.records(stage.topics.deadLetter);
-      return records.length > 0 ? records : undefined;
-    });
-    expect(letters.map((letter) => stage.header(letter, "pb-delivery-id"))).toEqual([id]);
+    const { outcome, deliveryId } = await harness.deliver(answered("r-3"));
+    expect(outcome).toBe("rejected");
+    expect(await harness.advance(86_400_000)).toEqual([]);
+    expect(keys().filter((key) => key === deliveryId)).toHaveLength(1);
+    expect(harness.deadLetters).toMatchObject([{ deliveryId, reason: "rejected" }]);
   });
 
   test("the action posts its text and tells what the address answered", async () => {
-    const answer = await call("/actions/send-test", { team: TEAM, input: { text: "Jambo" } });
-    expect(answer.body).toEqual({ output: { status: 200 } });
+    expect(await harness.action("send-test", { text: "Jambo" })).toEqual({ status: 200 });
     expect(address.heard.at(-1)?.body).toBe('{"text":"Jambo"}');
   });
   //{% if sync %}
 
   test("inside a submit, a response without answers is flagged", async () => {
-    const event = { id: "e-1", team_id: TEAM, event: "onResponse", response_id: "r-4" };
-    expect((await call("/execute", { event: { ...event, data: { answers: {} } } })).body).toMatchObject({
-      outcome: "flagged",
-    });
-    expect((await call("/execute", { event: { ...event, data: { answers: { a: 1 } } } })).body).toMatchObject({
-      outcome: "passed",
-    });
+    expect(await harness.submit({ data: { answers: {} } })).toMatchObject({ outcome: "flagged" });
+    expect(await harness.submit({ data: { answers: { a: 1 } } })).toMatchObject({ outcome: "passed" });
   });
   //{% endif %}
 });

@@ -15,7 +15,7 @@ export interface RetryLoopParts {
   readonly instance: string;
   readonly retries: RetryStore;
   readonly deliveries: DeliveryStore;
-  readonly deadLetters: DeadLetters;
+  readonly deadLetters: Pick<DeadLetters, "write">;
   readonly pool: FairPool;
   readonly attempt: (received: Received, entry: TakenEntry, signal: AbortSignal) => Promise<void>;
   readonly report: (received: Received, report: OutcomeReport) => void;
@@ -150,7 +150,7 @@ export class RetryLoop implements Component {
   }
 
   #begin(entry: TakenEntry): void {
-    const work = this.#handle(entry)
+    const work = this.handle(entry)
       .catch((error: Error) => this.#log.warn({ seq: entry.seq, reason: error.message }, "a due delivery was left"))
       .finally(() => {
         this.#active.delete(work);
@@ -165,7 +165,8 @@ export class RetryLoop implements Component {
     return [...counts].filter(([, count]) => count >= TAKEN_OF_TEAM_MAX).map(([team]) => team);
   }
 
-  async #handle(entry: TakenEntry): Promise<void> {
+  /** Attempts an entry that was taken, or writes its dead letter. */
+  async handle(entry: TakenEntry): Promise<void> {
     const { plugin, flatSource, pool, clock, draining, stopping, retries, instance, leaseMs } = this.#parts;
     if (entry.verdict !== null) return await this.#buryHeld(entry, entry.verdict);
     const received = receive(entry.record, plugin, flatSource);

@@ -69,7 +69,14 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
   return app;
 }
 
-async function execute<Schema extends z.ZodObject>(parts: PluginAppParts<Schema>, body: unknown) {
+/** What answering needs of the surface's parts. */
+export type AnsweringParts<Schema extends z.ZodObject> = Pick<
+  PluginAppParts<Schema>,
+  "definition" | "settings" | "contexts" | "flatSource" | "stopping"
+>;
+
+/** Answers a submit. @param body as the manager sends it. */
+export async function execute<Schema extends z.ZodObject>(parts: AnsweringParts<Schema>, body: unknown) {
   const { execute: handler } = parts.definition;
   if (handler === undefined) throw new Failure("not-found", "this plugin takes no part in submits");
   const { event: flat } = validInput(executeRequestSchema, body, "body");
@@ -81,8 +88,9 @@ async function execute<Schema extends z.ZodObject>(parts: PluginAppParts<Schema>
   return executeResponseSchema.parse(answer);
 }
 
-async function runAction<Schema extends z.ZodObject>(
-  parts: PluginAppParts<Schema>,
+/** Runs an action. @param body as the manager sends it. */
+export async function runAction<Schema extends z.ZodObject>(
+  parts: AnsweringParts<Schema>,
   name: string,
   body: unknown,
 ): Promise<unknown> {

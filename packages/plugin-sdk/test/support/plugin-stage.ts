@@ -1,12 +1,4 @@
-import {
-  DELIVERY_HEADER,
-  type DeliveryRecord,
-  deliveryId,
-  LANES,
-  type Lane,
-  laneGroup,
-  pluginTopics,
-} from "@plugboard/contract";
+import { type DeliveryRecord, LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
 import { createKafkaClient, ensureTopics, headerReader, type KafkaMessage } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
 import { createTestDatabase, testEnvironment, uniqueName, waitUntil } from "@plugboard/stack";
@@ -14,18 +6,13 @@ import { Client } from "pg";
 import type { z } from "zod";
 import { type PluginDefinition, type ResourceMap, type RunningPlugin, startPlugin } from "../../src/index.ts";
 import { schemaOf } from "../../src/store/connect-database.ts";
+import { routedRecord, type TestEvent, testEvent } from "../../src/testing/event-fixtures.ts";
 import { FakeManager } from "./fake-manager.ts";
 
 const WAIT_MS = 40_000;
 
-export interface TestEvent {
-  readonly team: string;
-  readonly response?: string;
-  readonly revision?: number;
-  readonly id?: string;
-  readonly data?: Record<string, unknown>;
-  readonly headers?: Record<string, string>;
-}
+/** An event of a team; without response, revision or form unless given. */
+export type StageEvent = TestEvent & { readonly team: string };
 
 /** Everything a plugin under test stands on, of its own: topics, database, manager. */
 export type PluginStage = Awaited<ReturnType<typeof openStage>>;
@@ -125,34 +112,17 @@ export async function openStage(plugin: string, partitions = 1, lanes: readonly 
       return plugin;
     },
     /** Puts an event into the plugin's topic as the router does; answers its delivery id. */
-    async route(event: TestEvent, lane: Lane = "live"): Promise<string> {
+    async route(event: StageEvent, lane: Lane = "live"): Promise<string> {
       const { id, record } = this.copyOf(event);
       await producer.send(topics[lane], [record]);
       return id;
     },
     /** The delivery id and the record that the router makes of an event. */
-    copyOf(event: TestEvent) {
+    copyOf(given: StageEvent) {
       events += 1;
-      const eventId = event.id ?? `event-${events}`;
-      const id = deliveryId(event.team, plugin, "core", eventId);
-      const headers: Record<string, string> = {
-        ce_specversion: "1.0",
-        ce_id: eventId,
-        ce_source: "core",
-        ce_type: "onResponse",
-        ce_teamid: event.team,
-        ...(event.response === undefined ? {} : { ce_subject: event.response }),
-        ...(event.revision === undefined ? {} : { ce_revision: String(event.revision) }),
-        [DELIVERY_HEADER.id]: id,
-        [DELIVERY_HEADER.plugin]: plugin,
-        [DELIVERY_HEADER.team]: event.team,
-        [DELIVERY_HEADER.routeVersion]: `${manager.versionOf(event.team)}.1`,
-        [DELIVERY_HEADER.routedAt]: new Date().toISOString(),
-        [DELIVERY_HEADER.origin]: `responses/0/${events}`,
-        ...event.headers,
-      };
-      const value = JSON.stringify(event.data ?? { answers: {} });
-      return { id, record: { key: event.response ?? null, value, headers } };
+      const event = testEvent({ id: `event-${events}`, form: null, response: null, revision: null, ...given });
+      const { id, ...record } = routedRecord(plugin, event, `${manager.versionOf(event.team)}.1`);
+      return { id, record };
     },
     records,
     header: (message: KafkaMessage, name: string) => headerReader(message.headers)(name),

@@ -1,0 +1,100 @@
+import { createRegistry, type Logger } from "@plugboard/runtime";
+import type { z } from "zod";
+import type { PluginDefinition } from "../define-plugin.ts";
+import { Attempter } from "../delivery/attempt.ts";
+import { FairPool } from "../delivery/fair-pool.ts";
+import type { OutcomeReport } from "../delivery/outcome-publisher.ts";
+import type { Received } from "../delivery/received.ts";
+import { RetryLoop } from "../delivery/retry-loop.ts";
+import type { RetryLimits } from "../delivery/retry-schedule.ts";
+import type { ContextParts } from "../handlers/handler-context.ts";
+import { createSdkMetrics } from "../metrics.ts";
+import type { TeamSettings } from "../settings/team-settings.ts";
+import type { PluginDatabase } from "../store/connect-database.ts";
+import { DeliveryStore } from "../store/delivery-store.ts";
+import { RetryStore, type TakenEntry, type Verdict } from "../store/retry-store.ts";
+import type { FakeClock } from "./fake-clock.ts";
+import type { TestTeams } from "./stand-ins.ts";
+
+export interface HarnessDeliveryParts<Schema extends z.ZodObject> {
+  readonly definition: PluginDefinition<Schema>;
+  readonly database: PluginDatabase;
+  readonly clock: FakeClock;
+  readonly teams: TestTeams;
+  readonly settings: TeamSettings<Schema>;
+  readonly contexts: ContextParts;
+  readonly limits: RetryLimits;
+  readonly logger: Logger;
+  readonly stopping: AbortSignal;
+  readonly report: (received: Received, report: OutcomeReport) => void;
+  readonly deadLetter: (record: TakenEntry["record"], verdict: Verdict) => void;
+}
+
+const HANDLER_DEADLINE_MS = 30_000;
+const LEASE_MARGIN_MS = 5_000;
+/** Entries attempted at once, and so deliveries of one test under way at once. */
+const AT_ONCE_MAX = 64;
+
+/** What decides about deliveries in a plugin's process, with Kafka left out: attempts come from the test. */
+export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDeliveryParts<Schema>) {
+  const { definition, database, clock, logger, stopping, report } = parts;
+  const plugin = definition.metadata.id;
+  const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
+  const leaseMs = deadlineMs + LEASE_MARGIN_MS;
+  const deliveries = new DeliveryStore(database.sdk, { leaseMs, repeat: definition.redeliver !== "unsafe" });
+  const retries = new RetryStore(database.sdk);
+  const metrics = createSdkMetrics(createRegistry({ defaultMetrics: false }));
+  const instance = "harness";
+  const common = { instance, retries, deliveries, report, metrics, clock };
+  const attempter = new Attempter({
+    ...common,
+    definition,
+    enablement: { plugin, table: parts.teams, clock },
+    settings: parts.settings,
+    contexts: parts.contexts,
+    limits: parts.limits,
+    deadlineMs,
+    onStored: () => {},
+  });
+  const loop = new RetryLoop({
+    ...common,
+    plugin,
+    flatSource: "core",
+    deadLetters: { write: async (record, verdict) => parts.deadLetter(record, verdict) },
+    pool: new FairPool({ inFlightMax: AT_ONCE_MAX, teamInFlightMax: AT_ONCE_MAX }),
+    attempt: (received, entry, signal) => attempter.attempt(received, entry, signal),
+    logger,
+    leaseMs,
+    draining: new AbortController().signal,
+    stopping,
+  });
+  return {
+    attempt: (received: Received) => attempter.attempt(received, null, stopping),
+    /** Attempts what is due, and what becomes due by that; answers how many entries that were. */
+    async runDue(): Promise<number> {
+      let count = 0;
+      for (;;) {
+        const entries = await retries.take(AT_ONCE_MAX, leaseMs, instance, []);
+        if (entries.length === 0) return count;
+        count += entries.length;
+        await Promise.all(entries.map((entry) => loop.handle(entry)));
+      }
+    },
+    /** Makes everything that is stored `ms` older. */
+    async age(ms: number): Promise<void> {
+      const by = "- $1 * interval '1 ms'";
+      await database.sdk.query(`UPDATE retries SET due_at = due_at ${by}`, [ms]);
+      await database.sdk.query(`UPDATE deliveries SET lease_until = lease_until ${by}`, [ms]);
+    },
+    wake: (team: string) => retries.wake(team),
+    /** What a delivery waits for, and until it is due; null when it does not wait. */
+    async waiting(deliveryId: string): Promise<{ readonly for: string; readonly dueInMs: number } | null> {
+      const { rows } = await database.sdk.query<{ waiting_for: string; ms: number }>(
+        `SELECT waiting_for, extract(epoch FROM due_at - now())::float8 * 1000 AS ms FROM retries WHERE delivery_id = $1`,
+        [deliveryId],
+      );
+      const [row] = rows;
+      return row === undefined ? null : { for: row.waiting_for, dueInMs: Math.max(0, Math.round(row.ms)) };
+    },
+  };
+}
