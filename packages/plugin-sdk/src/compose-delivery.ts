@@ -12,6 +12,7 @@ import { BREAKER_LIMITS, CircuitBreakers } from "./delivery/circuit-breakers.ts"
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { FairPool, poolLimits } from "./delivery/fair-pool.ts";
 import { BULK_LIMITS, HandOver, PROMPT_LIMITS } from "./delivery/hand-over.ts";
+import { oneOrBatches } from "./delivery/one-or-batches.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
 import type { MalformedRecord, Received } from "./delivery/received.ts";
 import { RETRIES_MAX, RetryLoop } from "./delivery/retry-loop.ts";
@@ -50,6 +51,8 @@ const LEASE_MARGIN_MS = 5_000;
 /** How long a commit waits for its window's outcomes to be published. */
 const OUTCOME_FLUSH_MS = 5_000;
 const ROOM_POLL_MS = 1_000;
+/** When a delivery that got into no batch in time is attempted next. */
+const PUT_OFF_MS = 1_000;
 
 /** Wires what brings deliveries to `onEvent`: a consumer per lane, retries, dead letters, outcomes. */
 export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryWiring<Schema>) {
@@ -59,9 +62,10 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const topics = pluginTopics(plugin, settings.PLUGIN_TOPIC_PREFIX);
   const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
-  const deliveries = new DeliveryStore(database.sdk, { leaseMs, afterCut: afterCut(definition), fence: true });
+  const handling = oneOrBatches(definition, settings.PLUGIN_CONCURRENCY, clock);
+  const deliveries = new DeliveryStore(database.sdk, { leaseMs, afterCut: afterCut(definition), fence: definition.revisions !== "all" });
   const outcomes = new OutcomePublisher({ plugin, topic: settings.DELIVERIES_TOPIC, producer, metrics, logger, clock });
-  const pool = new FairPool(poolLimits(settings.PLUGIN_CONCURRENCY));
+  const pool = new FairPool(poolLimits(handling.inFlightMax));
   const breakers = new CircuitBreakers({
     store: new BreakerStore(database.sdk),
     limits: BREAKER_LIMITS,
@@ -70,7 +74,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     logger,
   });
   const attempter = new Attempter({
-    definition,
+    definition: handling.definition,
     instance,
     enablement: { plugin, table: wiring.table, clock },
     settings: wiring.teamSettings,
@@ -99,7 +103,12 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     deliveries,
     deadLetters: new DeadLetters({ topic: topics.deadLetter, producer, admin, clock }),
     pool,
-    attempt: (received, entry, signal) => attempter.attempt(received, entry, signal),
+    attempt: (received, entry, signal) =>
+      handling.around(
+        received,
+        () => attempter.attempt(received, entry, signal),
+        () => retries.postpone(entry.seq, PUT_OFF_MS),
+      ),
     report: (received, report) => outcomes.report(received, report),
     metrics,
     breakers,
@@ -117,7 +126,12 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     plugin,
     flatSource: settings.EVENT_SOURCE,
     pool,
-    attempt: (received: Received, signal: AbortSignal) => attempter.attempt(received, null, signal),
+    attempt: (received: Received, signal: AbortSignal) =>
+      handling.around(
+        received,
+        () => attempter.attempt(received, null, signal),
+        () => retries.handOver(received, PUT_OFF_MS),
+      ),
     refuse: (malformed: MalformedRecord) => attempter.refuse(malformed),
     room: async (signal: AbortSignal) => {
       while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);

@@ -65,7 +65,8 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
   const definition = given as unknown as PluginDefinition<Schema>;
   const ground = await layGround(definition, environment);
   const { logger, drain, table, phases } = ground;
-  const delivery = definition.onEvent === undefined ? null : deliveryComponents({ definition, ...ground });
+  const handles = definition.onEvent !== undefined || definition.onBatch !== undefined;
+  const delivery = !handles ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
   const connections = new KafkaConnections(ground);
   const { server, registrar } = composeSurface(definition, ground, connections, delivery);

@@ -100,6 +100,21 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
     delivery: Delivery,
     context: Context<z.output<Schema>, Resources>,
   ) => Promise<Outcome | "not-done">;
+  /**
+   * In place of `onEvent`: handles several deliveries of one team and one event at once, each of another response. Answers an
+   * outcome for each, in their order; nothing means that all are delivered, and throwing that all are retried.
+   */
+  readonly onBatch?: (
+    deliveries: readonly Delivery[],
+    context: Context<z.output<Schema>, Resources>,
+  ) => Promise<readonly Outcome[] | undefined>;
+  /** How large a batch gets, and how long its first delivery waits for more; 50 and 100 ms unless said. */
+  readonly batch?: { readonly itemsMax?: number; readonly waitMsMax?: number };
+  /**
+   * Which revisions of a response are handled. `latest` (the default): an older one that comes after a newer one was
+   * delivered is recorded as `superseded`. `all`: each, the newer ones first if they come first.
+   */
+  readonly revisions?: "latest" | "all";
   /** Answers inside a submit; must keep within `deadlineMs`. */
   readonly execute?: {
     readonly deadlineMs: number;

@@ -52,7 +52,30 @@ export function registrationBody<Schema extends z.ZodObject>(
     publicKey: publicKey as Record<string, unknown> | null,
   };
   const result = registrationSchema.safeParse(body);
-  if (result.success) return result.data;
-  const lines = problemsOf(result.error.issues).map(({ path, message }) => `  ${path}: ${message}`);
+  const problems = result.success ? [] : problemsOf(result.error.issues);
+  const lines = [...problems, ...handlerProblems(definition)].map(({ path, message }) => `  ${path}: ${message}`);
+  if (result.success && lines.length === 0) return result.data;
   throw new Error(`plugin ${metadata.id} is not defined well:\n${lines.join("\n")}`);
+}
+
+/** Of a batch: what waits for its place is in memory, and its window waits with it. */
+const BATCH_ITEMS_MAX = 500;
+const BATCH_WAIT_MS_MAX = 2_000;
+
+function handlerProblems<Schema extends z.ZodObject>({
+  onEvent,
+  onBatch,
+  batch: { itemsMax = 1, waitMsMax = 0 } = {},
+}: PluginDefinition<Schema>) {
+  const within = (value: number, min: number, max: number) => Number.isInteger(value) && value >= min && value <= max;
+  const problem = (path: string, message: string) => ({ path, message });
+  return [
+    ...(onEvent !== undefined && onBatch !== undefined
+      ? [problem("/onBatch", "is there beside onEvent: one of them")]
+      : []),
+    ...(within(itemsMax, 1, BATCH_ITEMS_MAX) ? [] : [problem("/batch/itemsMax", `must be 1 to ${BATCH_ITEMS_MAX}`)]),
+    ...(within(waitMsMax, 0, BATCH_WAIT_MS_MAX)
+      ? []
+      : [problem("/batch/waitMsMax", `must be 0 to ${BATCH_WAIT_MS_MAX}`)]),
+  ];
 }

@@ -1,8 +1,9 @@
-import { createRegistry, type Logger } from "@plugboard/runtime";
+import { createRegistry, type Logger, systemClock } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import { Attempter } from "../delivery/attempt.ts";
 import { FairPool } from "../delivery/fair-pool.ts";
+import { oneOrBatches } from "../delivery/one-or-batches.ts";
 import type { OutcomeReport } from "../delivery/outcome-publisher.ts";
 import type { Received } from "../delivery/received.ts";
 import { RetryLoop } from "../delivery/retry-loop.ts";
@@ -32,6 +33,8 @@ export interface HarnessDeliveryParts<Schema extends z.ZodObject> {
 
 const HANDLER_DEADLINE_MS = 30_000;
 const LEASE_MARGIN_MS = 5_000;
+/** As in a process, unless it is told otherwise. */
+const CONCURRENCY = 16;
 /** Entries attempted at once, and so deliveries of one test under way at once. */
 const AT_ONCE_MAX = 64;
 
@@ -43,12 +46,14 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
   const deliveries = new DeliveryStore(database.sdk, { leaseMs, repeat: definition.redeliver !== "unsafe" });
   const retries = new RetryStore(database.sdk);
+  // Batches gather in real time: a test that stood still would wait for ever.
+  const handling = oneOrBatches(definition, CONCURRENCY, systemClock);
   const metrics = createSdkMetrics(createRegistry({ defaultMetrics: false }));
   const instance = "harness";
   const common = { instance, retries, deliveries, report, metrics, clock };
   const attempter = new Attempter({
     ...common,
-    definition,
+    definition: handling.definition,
     enablement: { plugin, table: parts.teams, clock },
     settings: parts.settings,
     contexts: parts.contexts,
@@ -62,14 +67,24 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
     flatSource: "core",
     deadLetters: { write: async (record, verdict) => parts.deadLetter(record, verdict) },
     pool: new FairPool({ inFlightMax: AT_ONCE_MAX, teamInFlightMax: AT_ONCE_MAX }),
-    attempt: (received, entry, signal) => attempter.attempt(received, entry, signal),
+    attempt: (received, entry, signal) =>
+      handling.around(
+        received,
+        () => attempter.attempt(received, entry, signal),
+        () => retries.postpone(entry.seq, 0),
+      ),
     logger,
     leaseMs,
     draining: new AbortController().signal,
     stopping,
   });
   return {
-    attempt: (received: Received) => attempter.attempt(received, null, stopping),
+    attempt: (received: Received) =>
+      handling.around(
+        received,
+        () => attempter.attempt(received, null, stopping),
+        () => retries.handOver(received, 0),
+      ),
     /** Attempts what is due, and what becomes due by that; answers how many entries that were. */
     async runDue(): Promise<number> {
       let count = 0;
