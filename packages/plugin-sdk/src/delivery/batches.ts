@@ -11,7 +11,7 @@ export interface BatchesParts<Schema extends z.ZodObject> {
   readonly clock: Clock;
 }
 
-export interface BatchLimits {
+interface BatchLimits {
   readonly itemsMax: number;
   /** How long the first of a batch waits for more. */
   readonly waitMsMax: number;
