@@ -7,6 +7,7 @@ import type { z } from "zod";
 import { TopicConsumer } from "./consumer/topic-consumer.ts";
 import { TopicRetention } from "./consumer/topic-retention.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
+import { afterCut } from "./delivery/after-cut.ts";
 import { Attempter } from "./delivery/attempt.ts";
 import { BREAKER_LIMITS, CircuitBreakers } from "./delivery/circuit-breakers.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
@@ -63,7 +64,11 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
   const handling = oneOrBatches(definition, settings.PLUGIN_CONCURRENCY, clock);
-  const deliveries = new DeliveryStore(database.sdk, { leaseMs, afterCut: afterCut(definition), fence: definition.revisions !== "all" });
+  const deliveries = new DeliveryStore(database.sdk, {
+    leaseMs,
+    afterCut: afterCut(definition),
+    fence: definition.revisions !== "all",
+  });
   const outcomes = new OutcomePublisher({ plugin, topic: settings.DELIVERIES_TOPIC, producer, metrics, logger, clock });
   const pool = new FairPool(poolLimits(handling.inFlightMax));
   const breakers = new CircuitBreakers({
@@ -130,7 +135,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       handling.around(
         received,
         () => attempter.attempt(received, null, signal),
-        () => retries.handOver(received, PUT_OFF_MS),
+        () => retries.handOver([received], PUT_OFF_MS),
       ),
     refuse: (malformed: MalformedRecord) => attempter.refuse(malformed),
     room: async (signal: AbortSignal) => {
@@ -163,10 +168,4 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     }),
   });
   return { outcomes, loop, consumers, breakers, retention: new Retention(deliveries, clock, logger) };
-}
-
-/** What follows an attempt that was cut short. */
-function afterCut<Schema extends z.ZodObject>({ resolveUnknown, redeliver }: PluginDefinition<Schema>) {
-  if (resolveUnknown !== undefined) return "resolve";
-  return redeliver === "unsafe" ? "unknown" : "repeat";
 }

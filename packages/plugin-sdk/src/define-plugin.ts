@@ -27,6 +27,11 @@ export interface Delivery {
   readonly data: Readonly<Record<string, unknown>>;
   /** Counts from 1. */
   readonly attempt: number;
+  /**
+   * Names the effect at third parties, as their idempotency key: what the plugin's `effectKey` says, else `id`. The same whenever
+   * the delivery comes again.
+   */
+  readonly effectKey: string;
 }
 
 /** What every handler gets. `Settings` is the team's, checked and with its secrets opened. */
@@ -112,9 +117,14 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
   readonly batch?: { readonly itemsMax?: number; readonly waitMsMax?: number };
   /**
    * Which revisions of a response are handled. `latest` (the default): an older one that comes after a newer one was
-   * delivered is recorded as `superseded`. `all`: each, the newer ones first if they come first.
+   * delivered is recorded as `superseded`. `all`: each is handled, also an older one after a newer one.
    */
   readonly revisions?: "latest" | "all";
+  /**
+   * For an effect outside the plugin's database that is not one per delivery: what a third party is to take for the same. Has to
+   * depend on nothing that changes from attempt to attempt; at most 200 characters.
+   */
+  readonly effectKey?: (delivery: Omit<Delivery, "effectKey">, settings: z.output<Schema>) => string;
   /** Answers inside a submit; must keep within `deadlineMs`. */
   readonly execute?: {
     readonly deadlineMs: number;

@@ -49,6 +49,7 @@ function delivery(responseId: string, answers: object, event: Partial<Delivery["
   const revision = event.revision ?? (type === "onResponse" ? 1 : 2);
   return {
     id: `${responseId}-${type}-${revision}`,
+    effectKey: `${responseId}-${type}-${revision}`,
     team: "team-1",
     attempt: 1,
     data: { answers, collector: "c1" },

@@ -56,6 +56,7 @@ function delivery(
   const type = event.type ?? "onResponse";
   return {
     id: `${responseId}-${type}`,
+    effectKey: `${responseId}-${type}`,
     team: "team-1",
     attempt,
     data: { answers, collector: "c1" },

@@ -62,7 +62,7 @@ describe("the validator inside a submit", () => {
 describe("the validator on an event", () => {
   const deliver = (answers: object, given: DeliveryContext<ValidatorSettings>, responseId: string | null = "r1") =>
     validator.onEvent?.(
-      { id: "d1", team: "team-1", attempt: 1, event: { ...event, responseId }, data: { answers } },
+      { id: "d1", effectKey: "d1", team: "team-1", attempt: 1, event: { ...event, responseId }, data: { answers } },
       given,
     );
 

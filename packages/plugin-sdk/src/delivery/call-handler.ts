@@ -48,7 +48,7 @@ export async function callHandler<Schema extends z.ZodObject>(
   const { received, settings, attempt } = call;
   const { id, event, data } = received;
   const team = event.teamId;
-  const delivery: Delivery = { id, team, event, data, attempt };
+  const delivery = (): Delivery => withEffectKey(definition, { id, team, event, data, attempt }, settings);
   let committed = false;
   const context = (handlerSignal: AbortSignal): DeliveryContext<z.output<Schema>, ResourceMap> => ({
     ...contextOf(contexts, { team, settings, signal: handlerSignal, fields: { deliveryId: id } }),
@@ -60,12 +60,12 @@ export async function callHandler<Schema extends z.ZodObject>(
   });
   if (call.unresolved && definition.resolveUnknown !== undefined) {
     const { resolveUnknown } = definition;
-    const found = await bounded(parts, signal, async (own) => await resolveUnknown(delivery, context(own)));
+    const found = await bounded(parts, signal, async (own) => await resolveUnknown(delivery(), context(own)));
     if (found.kind === "cut-off") return { kind: "handed-back" };
     if (found.kind === "threw") return { kind: "unresolved", reason: found.reason };
     if (found.value !== "not-done") return ended(found.value, definition);
   }
-  const end = await bounded(parts, signal, async (own) => await definition.onEvent?.(delivery, context(own)));
+  const end = await bounded(parts, signal, async (own) => await definition.onEvent?.(delivery(), context(own)));
   if (committed) return { kind: "committed" };
   if (end.kind === "value") return ended(end.value ?? delivered(), definition);
   const mayBeDone = definition.redeliver === "unsafe";
@@ -74,6 +74,22 @@ export async function callHandler<Schema extends z.ZodObject>(
   }
   contexts.logger.debug({ deliveryId: id, team, reason: end.reason }, "a handler threw");
   return ended(end.late && mayBeDone ? unknown(end.reason) : retry(end.reason), definition);
+}
+
+/** Vendors take keys of 255 characters and more; they are kept in their logs. */
+const EFFECT_KEY_LENGTH_MAX = 200;
+
+/** @throws Error when the plugin's key cannot be one: the delivery is then retried, and nothing has happened. */
+function withEffectKey<Schema extends z.ZodObject>(
+  { effectKey }: PluginDefinition<Schema>,
+  delivery: Omit<Delivery, "effectKey">,
+  settings: z.output<Schema>,
+): Delivery {
+  const key = effectKey === undefined ? delivery.id : effectKey(delivery, settings);
+  if (key.length === 0 || key.length > EFFECT_KEY_LENGTH_MAX) {
+    throw new Error(`effectKey gave ${key.length} characters: 1 to ${EFFECT_KEY_LENGTH_MAX}`);
+  }
+  return { ...delivery, effectKey: key };
 }
 
 /** A plugin that can find out what became of an effect is asked later; what one cannot find out is its end. */

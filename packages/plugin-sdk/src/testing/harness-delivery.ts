@@ -1,12 +1,13 @@
 import { createRegistry, type Logger, systemClock } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
-import { Attempter } from "../delivery/attempt.ts";
-import { FairPool } from "../delivery/fair-pool.ts";
+import { afterCut } from "../delivery/after-cut.ts";
+import { Attempter, type AttemptParts } from "../delivery/attempt.ts";
+import { FairPool, poolLimits } from "../delivery/fair-pool.ts";
 import { oneOrBatches } from "../delivery/one-or-batches.ts";
 import type { OutcomeReport } from "../delivery/outcome-publisher.ts";
 import type { Received } from "../delivery/received.ts";
-import { RetryLoop } from "../delivery/retry-loop.ts";
+import { RetryLoop, type RetryLoopParts } from "../delivery/retry-loop.ts";
 import type { RetryLimits } from "../delivery/retry-schedule.ts";
 import type { ContextParts } from "../handlers/handler-context.ts";
 import { createSdkMetrics } from "../metrics.ts";
@@ -38,19 +39,34 @@ const CONCURRENCY = 16;
 /** Entries attempted at once, and so deliveries of one test under way at once. */
 const AT_ONCE_MAX = 64;
 
+/** Breakers park a team for as long as other teams' load asks for: in a test of one plugin they would only be in the way. */
+const CLOSED: AttemptParts<z.ZodObject>["breakers"] & RetryLoopParts["breakers"] = {
+  admit: async () => ({ kind: "go", probe: false }),
+  giveBack: async () => {},
+  succeeded: async () => {},
+  failed: async () => {},
+  parks: () => false,
+};
+
 /** What decides about deliveries in a plugin's process, with Kafka left out: attempts come from the test. */
 export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDeliveryParts<Schema>) {
   const { definition, database, clock, logger, stopping, report } = parts;
   const plugin = definition.metadata.id;
   const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
-  const deliveries = new DeliveryStore(database.sdk, { leaseMs, repeat: definition.redeliver !== "unsafe" });
+  const deliveries = new DeliveryStore(database.sdk, {
+    leaseMs,
+    afterCut: afterCut(definition),
+    fence: definition.revisions !== "all",
+  });
   const retries = new RetryStore(database.sdk);
   // Batches gather in real time: a test that stood still would wait for ever.
   const handling = oneOrBatches(definition, CONCURRENCY, systemClock);
   const metrics = createSdkMetrics(createRegistry({ defaultMetrics: false }));
   const instance = "harness";
-  const common = { instance, retries, deliveries, report, metrics, clock };
+  const draining = new AbortController().signal;
+  const breakers = CLOSED;
+  const common = { instance, retries, deliveries, report, metrics, clock, breakers, draining };
   const attempter = new Attempter({
     ...common,
     definition: handling.definition,
@@ -66,7 +82,7 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
     plugin,
     flatSource: "core",
     deadLetters: { write: async (record, verdict) => parts.deadLetter(record, verdict) },
-    pool: new FairPool({ inFlightMax: AT_ONCE_MAX, teamInFlightMax: AT_ONCE_MAX }),
+    pool: new FairPool(poolLimits(AT_ONCE_MAX)),
     attempt: (received, entry, signal) =>
       handling.around(
         received,
@@ -75,7 +91,6 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
       ),
     logger,
     leaseMs,
-    draining: new AbortController().signal,
     stopping,
   });
   return {
@@ -83,7 +98,7 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
       handling.around(
         received,
         () => attempter.attempt(received, null, stopping),
-        () => retries.handOver(received, 0),
+        () => retries.handOver([received], 0),
       ),
     /** Attempts what is due, and what becomes due by that; answers how many entries that were. */
     async runDue(): Promise<number> {

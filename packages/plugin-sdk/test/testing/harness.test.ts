@@ -152,6 +152,38 @@ describe("the harness", () => {
     expect(story).toEqual(["started with the real one", "test://given", "false", "stopped", "closed the real one"]);
   });
 
+  test("handles every revision where the plugin wants all of them", async () => {
+    const plugin = definePlugin({ metadata, settings, revisions: "all", onEvent: async () => delivered() });
+    const harness = await kept(startHarness(plugin));
+    expect((await harness.deliver({ response: "r-1", revision: 2 })).outcome).toBe("delivered");
+    expect((await harness.deliver({ response: "r-1", revision: 1 })).outcome).toBe("delivered");
+  });
+
+  test("gives handlers the key of their effect: the delivery's id, or what the plugin makes of it, the same in each attempt", async () => {
+    const keys: string[] = [];
+    const keyed = (effectKey?: (delivery: { readonly event: { readonly responseId: string | null } }) => string) =>
+      definePlugin({
+        metadata,
+        settings,
+        ...(effectKey === undefined ? {} : { effectKey }),
+        onEvent: async (delivery) => {
+          keys.push(delivery.effectKey);
+          return delivery.attempt === 1 ? retry("again") : delivered();
+        },
+      });
+    const plain = await kept(startHarness(keyed()));
+    const { deliveryId } = await plain.deliver();
+    await plain.advance(60_000);
+    expect(keys.splice(0)).toEqual([deliveryId, deliveryId]);
+    const own = await kept(startHarness(keyed(({ event }) => `welcome/${event.responseId}`)));
+    await own.deliver({ response: "r-7" });
+    await own.advance(60_000);
+    expect(keys.splice(0)).toEqual(["welcome/r-7", "welcome/r-7"]);
+    const wrong = await kept(startHarness(keyed(() => "")));
+    expect(await wrong.deliver()).toMatchObject({ outcome: "retry", reason: "effectKey gave 0 characters: 1 to 200" });
+    expect(keys).toEqual([]);
+  });
+
   test("takes its database away again", async () => {
     const harness: Harness<typeof settings> = await startHarness(obedient());
     const { rows } = await harness.db.query<{ name: string }>("SELECT current_database() AS name");
