@@ -1,5 +1,6 @@
 import { LANES, type Lane } from "@plugboard/contract";
 import { LaneQueue, removeFrom, type WaitingTask } from "./lane-queue.ts";
+import { TeamUsage } from "./team-usage.ts";
 
 interface Task extends WaitingTask {
   readonly lane: Lane;
@@ -73,8 +74,8 @@ const BULK_PART_MAX = 3 / 4;
  * Runs tasks with a bound on how many are under way, lanes by weight, teams in turns within a lane, tasks of one key one
  * after the other.
  *
- * Free places go round the teams that have something waiting, so a team with a thousand tasks delays another's only one
- * by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all, and not for longer than
+ * Free places go to the team that has used least of the pool's time lately, and in turns where that is the same, so a team with
+ * a thousand tasks, or with slow ones, delays another's only one by one place per round; and a team whose tasks all hang holds `teamInFlightMax` places, never all, and not for longer than
  * `lateMs`: then they go on beside the places, so that several teams that hang do not hold them all. Order is kept within a
  * lane; of two lanes, tasks of one key are never under way at once. What waits is bounded by the callers: the fetched
  * window of each partition of each lane, and a page of due retries.
@@ -82,6 +83,8 @@ const BULK_PART_MAX = 3 / 4;
 export class FairPool {
   readonly #limits: FairPoolLimits;
   readonly #lanes: Readonly<Record<Lane, LaneState>>;
+  readonly #usage = new TeamUsage();
+  readonly #now: () => number;
   readonly #inFlightOf = new Map<string, number>();
   /** Per chain under way, the first tasks of the same chain in other lanes, which wait for its end. */
   readonly #underWay = new Map<string, Task[]>();
@@ -91,8 +94,10 @@ export class FairPool {
   #inFlight = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(limits: FairPoolLimits) {
+  /** @param now the monotonic clock, milliseconds: what tasks cost their teams is reckoned by it. */
+  constructor(limits: FairPoolLimits, now: () => number = () => performance.now()) {
     this.#limits = limits;
+    this.#now = now;
     const { inFlightMax } = limits;
     const lane = (of: Lane, most: number): LaneState => ({
       queue: new LaneQueue(),
@@ -189,7 +194,10 @@ export class FairPool {
   /** What another lane's task of the same chain holds up is kept back with it, in its place. */
   #firstOf({ queue }: LaneState): Task | undefined {
     for (;;) {
-      const task = queue.take((team) => !this.hasItsShare(team));
+      const task = queue.take(
+        (team) => !this.hasItsShare(team),
+        (team) => this.#usage.of(team),
+      );
       const ahead = task === undefined || task.chain === null ? undefined : this.#underWay.get(task.chain);
       if (task === undefined || ahead === undefined) return task;
       ahead.push(task);
@@ -197,7 +205,8 @@ export class FairPool {
   }
 
   #begin(task: Task): void {
-    task.begunAtMs = performance.now();
+    task.begunAtMs = this.#now();
+    this.#usage.begun(task.team);
     this.#inTime.add(task);
     this.#watch();
     this.#inFlight += 1;
@@ -209,6 +218,7 @@ export class FairPool {
 
   #ended(task: Task): void {
     const { team, lane, chain } = task;
+    this.#usage.ended(team, this.#now() - (task.begunAtMs ?? 0));
     if (task.late) {
       this.#late -= 1;
       this.#watch();
@@ -234,14 +244,14 @@ export class FairPool {
   #watch(): void {
     const [oldest] = this.#inTime;
     if (this.#timer !== null || oldest === undefined || this.#late >= this.#limits.lateMax) return;
-    const waitMs = (oldest.begunAtMs ?? 0) + this.#limits.lateMs - performance.now();
+    const waitMs = (oldest.begunAtMs ?? 0) + this.#limits.lateMs - this.#now();
     this.#timer = setTimeout(() => this.#letLateGo(), Math.max(0, waitMs));
     this.#timer.unref();
   }
 
   #letLateGo(): void {
     this.#timer = null;
-    const before = performance.now() - this.#limits.lateMs;
+    const before = this.#now() - this.#limits.lateMs;
     for (const task of this.#inTime) {
       if (task.begunAtMs === null || task.begunAtMs > before || this.#late >= this.#limits.lateMax) break;
       task.late = true;

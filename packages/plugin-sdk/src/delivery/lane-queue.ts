@@ -5,6 +5,9 @@ export interface WaitingTask {
   readonly chain: string | null;
 }
 
+/** Teams that are compared for one place: one further behind comes among them as those before it are served. */
+const TEAMS_LOOKED_AT_MAX = 32;
+
 /** What waits in one lane: teams in turns, tasks of one chain one after the other. */
 export class LaneQueue<Task extends WaitingTask> {
   /** Teams with tasks that could begin; a Map keeps the order of turns. */
@@ -22,16 +25,27 @@ export class LaneQueue<Task extends WaitingTask> {
     this.#waitingOf(task.team).push(task);
   }
 
-  /** The first task of the team whose turn it is, among those that may; the team then goes to the end of the line. */
-  take(may: (team: string) => boolean): Task | undefined {
-    for (const [team, waiting] of this.#ready) {
+  /**
+   * The first task of the team that has used least, among the first that may; of those that have used the same, of the one
+   * whose turn it is. The team then goes to the end of the line.
+   */
+  take(may: (team: string) => boolean, usedBy: (team: string) => number): Task | undefined {
+    let chosen: string | undefined;
+    let least = Number.POSITIVE_INFINITY;
+    let looked = 0;
+    for (const team of this.#ready.keys()) {
       if (!may(team)) continue;
-      const task = waiting.shift();
-      this.#ready.delete(team);
-      if (waiting.length > 0) this.#ready.set(team, waiting);
-      return task;
+      const used = usedBy(team);
+      if (used < least) [chosen, least] = [team, used];
+      looked += 1;
+      if (looked >= TEAMS_LOOKED_AT_MAX) break;
     }
-    return undefined;
+    const waiting = chosen === undefined ? undefined : this.#ready.get(chosen);
+    if (chosen === undefined || waiting === undefined) return undefined;
+    const task = waiting.shift();
+    this.#ready.delete(chosen);
+    if (waiting.length > 0) this.#ready.set(chosen, waiting);
+    return task;
   }
 
   /** A task that was taken and could not begin is its team's next again. */

@@ -25,12 +25,34 @@ class Gate {
 describe("FairPool", () => {
   test("gives free places to teams in turns, whoever queued first", async () => {
     const gate = new Gate();
-    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT });
+    // No time passes: whatever tasks cost, they cost the same.
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT }, () => 0);
     for (const name of ["a1", "a2", "a3"]) void pool.run("a", null, gate.task(name));
     for (const name of ["b1", "b2"]) void pool.run("b", null, gate.task(name));
-    for (const name of ["a1", "a2", "b1", "b2", "a3"]) await gate.end(name);
-    for (const name of ["a2", "b2", "a3"]) await gate.end(name);
-    expect(gate.begun).toEqual(["a1", "a2", "b1", "a3", "b2"]);
+    while (gate.begun.length < 5) await gate.end(gate.begun.at(-1) ?? "");
+    expect(gate.begun).toEqual(["a1", "b1", "a2", "b2", "a3"]);
+  });
+
+  test("gives a team whose tasks are slow fewer turns, some all the same, and no debts for ever", async () => {
+    const gate = new Gate();
+    let now = 0;
+    const pool = new FairPool({ inFlightMax: 1, teamInFlightMax: 1, ...PROMPT }, () => now);
+    const names = Array.from({ length: 60 }, (_, index) => index);
+    for (const index of names) void pool.run("slow", null, gate.task(`slow${index}`));
+    for (const index of names) void pool.run("quick", null, gate.task(`quick${index}`));
+    for (let turn = 0; turn < 40; turn += 1) {
+      const name = gate.begun.at(-1) ?? "";
+      now += name.startsWith("slow") ? 500 : 5;
+      await gate.end(name);
+    }
+    const slow = gate.begun.filter((name) => name.startsWith("slow")).length;
+    // 500 ms are ten shares: ten quick ones for each slow one.
+    expect([slow >= 3, slow <= 6]).toEqual([true, true]);
+    now += 3_600_000;
+    await gate.end(gate.begun.at(-1) ?? "");
+    const after = gate.begun.length;
+    for (let turn = 0; turn < 45; turn += 1) await gate.end(gate.begun.at(-1) ?? "");
+    expect(gate.begun.slice(after).some((name) => name.startsWith("slow"))).toBe(true);
   });
 
   test("leaves places to others while every task of one team hangs", async () => {
