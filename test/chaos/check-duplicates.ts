@@ -17,8 +17,9 @@ export function checkDuplicates({ copies, inputs, delivery, disturbances, inFlig
   const inTime = [...copies].sort((a: CopyRecord, b: CopyRecord) => a.appendedAt - b.appendedAt);
   for (const copy of inTime) {
     const same = `${copy.plugin} ${copy.origin}`;
-    // What had it parked twice had it returned twice, however much later.
-    const first = firsts.get(same) ?? copy.appendedAt;
+    // What had it parked twice had it returned twice, however much later. And what was on its way to a slow broker when its router lost
+    // the partition is written after that, perhaps even after its repetition: so it counts when it was routed.
+    const first = Math.min(firsts.get(same) ?? Number.POSITIVE_INFINITY, copy.routedAt);
     firsts.set(same, first);
     const place = `${copy.parked} ${same}`;
     if (!seen.has(place)) {

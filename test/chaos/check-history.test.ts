@@ -177,6 +177,16 @@ describe("the checker of histories", () => {
     expect(found({ copies, disturbances: [kill], delivery: "exactly-once" })).toEqual(unexplained);
   });
 
+  test("takes a copy for right that its router had sent before the cause, and a slow broker wrote behind its repetition", () => {
+    const at = second.appendedAt;
+    const again = copyOf(second, { routedAt: at + 20_000, appendedAt: at + 21_000 });
+    const late = copyOf(second, { routedAt: at + 5_000, appendedAt: at + 25_000 });
+    const copies = whole.copies.toSpliced(1, 1, again, late);
+    const kill = { at: at + 10_000, what: "kill -9" };
+    expect(found({ copies, disturbances: [kill] })).toEqual({ duplicates: 1 });
+    expect(found({ copies, disturbances: [{ ...kill, at: at + 1_000 }] }).unexplainedDuplicates).toHaveLength(1);
+  });
+
   test("finds more repeated after one cause than the routers may have had in flight", () => {
     const kill = { at: START + 30_000, what: "kill -9" };
     const again = inputs.map((input) => copyOf(input, { appendedAt: START + 60_000 }));

@@ -39,7 +39,7 @@ const REPEATING_LOGS: readonly string[] = [
   "returning parked copies was not finished",
 ];
 
-/** What a copy's first write may be ahead of the noted time of the kill that has it repeated. */
+/** By how much the noted time of a kill may be late. */
 const NOTED_LATE_MS = 2_000;
 
 /** The last thing that may have had events read again that were routed before `first`, and written again by `second`. */
