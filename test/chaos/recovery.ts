@@ -13,8 +13,8 @@ export interface Recovery {
   /** From the injection to the heal: how long the fault itself stood. */
   readonly stoodMs: number;
   /**
-   * The cluster's own fail-over, from the injection: until a bare safe producer had every partition of `responses` take its
-   * events at once again, until the group's coordinator answered again, and until the group had let a lost member go.
+   * The cluster's own fail-over: the longest of three. An event of a bare safe producer was late by; the group's coordinator did not
+   * answer for; the group took, from the injection, to let a lost member go. 0 below a second.
    */
   readonly clusterMs: number;
   /**
@@ -58,13 +58,14 @@ export function recoveries(measured: Measured): Recovery[] {
       if (dueAt === undefined || routedAt === undefined) continue;
       if (dueAt < window.injectedAt - LATE_MS || dueAt > window.settledAt) continue;
       longestDelayMs = Math.max(longestDelayMs, routedAt - dueAt);
-      writtenMs = Math.max(writtenMs, felt(dueAt, appendedAt, window));
+      writtenMs = Math.max(writtenMs, appendedAt - dueAt);
       caughtUpMs = Math.max(caughtUpMs, felt(dueAt, routedAt, window));
     }
     const since = window.standing ? window.healedAt : 0;
     const felts = pauses.filter(({ from, until }) => until > window.injectedAt && from <= window.settledAt);
     const pausedMs = Math.max(0, ...felts.map(({ from, until }) => until - Math.max(from, since)));
-    const clusterMs = Math.max(writtenMs, coordinatorMs(window, sights), memberGoneMs(window, sights));
+    const outageMs = Math.max(writtenMs, coordinatorMs(window, sights));
+    const clusterMs = Math.max(outageMs > LATE_MS ? outageMs : 0, memberGoneMs(window, sights));
     return {
       fault: window.fault,
       injectedAt: window.injectedAt,
@@ -84,12 +85,16 @@ function felt(from: number, until: number, { injectedAt }: FaultWindow): number 
   return until - from > LATE_MS ? Math.max(0, until - injectedAt) : 0;
 }
 
-/** Until the group's coordinator answered again. */
+/** The longest time without an answer of the group's coordinator. */
 function coordinatorMs({ injectedAt, settledAt }: FaultWindow, sights: readonly GroupSight[]): number {
-  const during = sights.filter(({ at }) => at >= injectedAt && at <= settledAt);
-  const lastSilent = during.findLastIndex(({ members }) => members === undefined);
-  if (lastSilent < 0) return 0;
-  return ((during[lastSilent + 1] ?? during[lastSilent]) as GroupSight).at - injectedAt;
+  let [silentSince, longest] = [Number.POSITIVE_INFINITY, 0];
+  for (const { at, members } of sights) {
+    if (at < injectedAt || at > settledAt) continue;
+    if (members === undefined) silentSince = Math.min(silentSince, at);
+    longest = Math.max(longest, at - silentSince);
+    if (members !== undefined) silentSince = Number.POSITIVE_INFINITY;
+  }
+  return longest;
 }
 
 /** Until one of those that were in the group was not any more; 0 unless the fault takes a member away. */
