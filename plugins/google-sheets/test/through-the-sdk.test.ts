@@ -6,6 +6,7 @@ import { openStage, type PluginStage } from "../../../packages/plugin-sdk/test/s
 import { createGoogleSheetsPlugin } from "../src/plugin.ts";
 
 const WAIT_MS = 40_000;
+const TEST_MS = 240_000;
 let settingsVersion = 0;
 const PRIVATE_KEY = JSON.stringify(
   generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
@@ -56,59 +57,67 @@ const written = () => {
 const ids = Array.from({ length: 60 }, (_, i) => `r${i}`);
 
 describe("the Google Sheets plugin in its process, on real Kafka and Postgres", () => {
-  test("refuses a document it cannot edit, then writes every response once, through faults and edits", async () => {
-    const plugin = await stage.start(createGoogleSheetsPlugin({ googleBaseUrl: emulator.url }), {
-      PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
-    });
-    const unshared = emulator.createSpreadsheet({ shared: false });
-    expect((await initialize(plugin.url, { spreadsheetId: unshared.id })).body).toMatchObject({
-      status: "refused",
-      reasons: [{ path: "/spreadsheetId", message: expect.stringContaining("share the spreadsheet with") }],
-    });
-    expect((await initialize(plugin.url)).body).toMatchObject({ status: "applied" });
-    emulator.faults.next(2, { loseAnswer: true });
-    emulator.faults.next(3, { status: 503 });
-    const deliveries = await Promise.all(ids.map((id) => route(id, { a: "first" })));
-    for (const id of deliveries) expect(await stage.settled(id)).toBe("delivered");
-    const edits = await Promise.all(ids.slice(0, 20).map((id) => route(id, { a: "edited" }, 2)));
-    for (const id of edits) expect(await stage.settled(id)).toBe("delivered");
-    expect(written().sort()).toEqual(ids.map((id, i) => [id, i < 20 ? "edited" : "first"]).sort());
-    await stage.committed();
-  });
-
-  test("killed after Google had written and before it knew, it writes no second row", async () => {
-    const start = () =>
-      startProcess({
-        entry: "plugins/google-sheets/test/support/short-lease-main.ts",
-        name: "google-sheets",
-        env: stage.environment({
-          GOOGLE_SHEETS_GOOGLE_BASE_URL: emulator.url,
-          PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
-          LOG_LEVEL: "info",
-        }),
+  test(
+    "refuses a document it cannot edit, then writes every response once, through faults and edits",
+    async () => {
+      const plugin = await stage.start(createGoogleSheetsPlugin({ googleBaseUrl: emulator.url }), {
+        PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
       });
-    const setUp = await stage.start(createGoogleSheetsPlugin({ googleBaseUrl: emulator.url }), {
-      PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
-    });
-    expect((await initialize(setUp.url)).body).toMatchObject({ status: "applied" });
-    await setUp.stop();
-    const deliveries = await Promise.all(ids.slice(0, 12).map((id) => route(id, { a: 1 })));
-    // The first update is done, but its answer comes so late that the kill is before it.
-    emulator.faults.next(1, { answerLatencyMs: 60_000, match: (request) => request.path.endsWith(":batchUpdate") });
-    const first = await start();
-    await waitUntil("Google has written", WAIT_MS, () => (written().length > 0 ? true : undefined));
-    await first.kill("SIGKILL");
-    const second = await start();
-    try {
+      const unshared = emulator.createSpreadsheet({ shared: false });
+      expect((await initialize(plugin.url, { spreadsheetId: unshared.id })).body).toMatchObject({
+        status: "refused",
+        reasons: [{ path: "/spreadsheetId", message: expect.stringContaining("share the spreadsheet with") }],
+      });
+      expect((await initialize(plugin.url)).body).toMatchObject({ status: "applied" });
+      emulator.faults.next(2, { loseAnswer: true });
+      emulator.faults.next(3, { status: 503 });
+      const deliveries = await Promise.all(ids.map((id) => route(id, { a: "first" })));
       for (const id of deliveries) expect(await stage.settled(id)).toBe("delivered");
-      expect(written().sort()).toEqual(
-        ids
-          .slice(0, 12)
-          .map((id) => [id, 1])
-          .sort(),
-      );
-    } finally {
-      await second.kill("SIGTERM");
-    }
-  });
+      const edits = await Promise.all(ids.slice(0, 20).map((id) => route(id, { a: "edited" }, 2)));
+      for (const id of edits) expect(await stage.settled(id)).toBe("delivered");
+      expect(written().sort()).toEqual(ids.map((id, i) => [id, i < 20 ? "edited" : "first"]).sort());
+      await stage.committed();
+    },
+    TEST_MS,
+  );
+
+  test(
+    "killed after Google had written and before it knew, it writes no second row",
+    async () => {
+      const start = () =>
+        startProcess({
+          entry: "plugins/google-sheets/test/support/short-lease-main.ts",
+          name: "google-sheets",
+          env: stage.environment({
+            GOOGLE_SHEETS_GOOGLE_BASE_URL: emulator.url,
+            PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
+            LOG_LEVEL: "info",
+          }),
+        });
+      const setUp = await stage.start(createGoogleSheetsPlugin({ googleBaseUrl: emulator.url }), {
+        PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
+      });
+      expect((await initialize(setUp.url)).body).toMatchObject({ status: "applied" });
+      await setUp.stop();
+      const deliveries = await Promise.all(ids.slice(0, 12).map((id) => route(id, { a: 1 })));
+      // The first update is done, but its answer comes so late that the kill is before it.
+      emulator.faults.next(1, { answerLatencyMs: 60_000, match: (request) => request.path.endsWith(":batchUpdate") });
+      const first = await start();
+      await waitUntil("Google has written", WAIT_MS, () => (written().length > 0 ? true : undefined));
+      await first.kill("SIGKILL");
+      const second = await start();
+      try {
+        for (const id of deliveries) expect(await stage.settled(id)).toBe("delivered");
+        expect(written().sort()).toEqual(
+          ids
+            .slice(0, 12)
+            .map((id) => [id, 1])
+            .sort(),
+        );
+      } finally {
+        await second.kill("SIGTERM");
+      }
+    },
+    TEST_MS,
+  );
 });

@@ -22,7 +22,8 @@ export interface BreakerLimits {
   readonly openMsMax: number;
 }
 
-export const BREAKER_LIMITS: BreakerLimits = { teamFailures: 5, pluginFailures: 8, openMs: 1_000, openMsMax: 30_000 };
+/** Deliveries under way together fail together: a vendor's hiccup opens a breaker at once, so it is open but shortly at first. */
+export const BREAKER_LIMITS: BreakerLimits = { teamFailures: 5, pluginFailures: 8, openMs: 250, openMsMax: 30_000 };
 
 /** What a team's delivery may do now. */
 export type Admission =
