@@ -34,7 +34,7 @@ interface Batch<Schema extends z.ZodObject> {
 }
 
 /** How long a batch under way waits for a member whose claim, or whose look at an earlier effect, takes its time. */
-const MEET_MS_MAX = 1_000;
+const MEET_MS_MAX = 3_000;
 
 interface Member<Schema extends z.ZodObject> {
   readonly begun: PromiseWithResolvers<boolean>;
