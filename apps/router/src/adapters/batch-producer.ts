@@ -68,8 +68,14 @@ export class BatchProducer {
   readonly #sequences = new Map<string, number>();
   #identity: Identity | undefined;
 
-  constructor(settings: KafkaSettings, metrics: RouterMetrics, transactionalId?: string) {
-    this.client = createClient(settings, transactionalId);
+  /** @param clientId by which brokers tell its requests from others, in logs and quotas. */
+  constructor(
+    settings: KafkaSettings,
+    metrics: RouterMetrics,
+    transactionalId?: string,
+    clientId = "plugboard-router",
+  ) {
+    this.client = createClient(settings, clientId, transactionalId);
     this.#metrics = metrics;
     this.#transactionalId = transactionalId;
   }
@@ -233,9 +239,9 @@ function produceRequest(transactionalId: string | undefined, batches: readonly B
  * by an error that is retried; with the usual pause, every transaction would take that long. So the pause is short and
  * the tries many; the sink's own deadline bounds the whole.
  */
-function createClient(settings: KafkaSettings, transactionalId: string | undefined): Producer {
+function createClient(settings: KafkaSettings, clientId: string, transactionalId: string | undefined): Producer {
   const client = new ClientProducer({
-    ...connectionOptions(settings, "plugboard-router"),
+    ...connectionOptions(settings, clientId),
     requestTimeout: PRODUCE_REQUEST_TIMEOUT_MS,
     idempotent: true,
     // The defaults (0 and 0) are taken for those of an earlier producer, and get fenced.

@@ -2,6 +2,7 @@ import { Consumer, type ConsumerGroupJoinPayload } from "@platformatic/kafka";
 import { type KafkaSettings, type Logger, withDeadline } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, type IPolicy, retry } from "cockatiel";
 import type { Membership } from "../domain/ports.ts";
+import { assignedCount } from "./group-assignments.ts";
 import { connectionOptions, whyNotReached } from "./kafka-connection.ts";
 
 /** A member that is silent for this long is dead: its partitions go to others. */
@@ -39,7 +40,8 @@ export interface GroupMembershipOptions {
  *
  * The client sends JoinGroup right after it learns of a rebalance; its `protocolsMetadata` hook is the one place where it
  * waits before that, so letting go of partitions happens there. The hook's answer is this topic's partition count, so
- * that a join after partitions were added differs from the last one and makes the group rebalance.
+ * that a join after partitions were added differs from the last one and makes the group rebalance. A static member that
+ * takes its place again makes no rebalance, whatever it says: so it asks whether the group has all partitions there are.
  *
  * The client's own retries are off (`retries: 0`): a failed commit would otherwise rejoin and commit again by itself,
  * from inside the hook too.
@@ -52,6 +54,10 @@ export class GroupMembership {
   #joining: Promise<void> | undefined;
   #generation = -1;
   #partitionCount = 0;
+  /** Whether it may have been given its place as it was before partitions were added. */
+  #unsure = false;
+  /** Joins that were made for that: each differs from the one before. */
+  #corrections = 0;
   #assigned = false;
   #timers: NodeJS.Timeout[] = [];
   #lastSign = performance.now();
@@ -138,7 +144,7 @@ export class GroupMembership {
     this.#sign();
     await this.#options.onRevoke();
     this.#partitionCount = topic?.partitionsCount ?? 0;
-    return Buffer.from(String(this.#partitionCount));
+    return Buffer.from(`${this.#partitionCount}${"+".repeat(this.#corrections % 2)}`);
   }
 
   #onJoin({ generationId = -1, memberId, assignments = [] }: ConsumerGroupJoinPayload): void {
@@ -147,6 +153,7 @@ export class GroupMembership {
     if (this.#assigned && generationId === this.#generation) return;
     this.#generation = generationId;
     this.#assigned = true;
+    this.#unsure = this.#options.instanceId !== undefined;
     const partitions = assignments
       .filter(({ topic }) => topic === this.#options.topic)
       .flatMap((item) => item.partitions);
@@ -178,11 +185,25 @@ export class GroupMembership {
     try {
       const { topics } = await this.consumer.metadata({ topics: [this.#options.topic], forceUpdate: true });
       const count = topics.get(this.#options.topic)?.partitionsCount ?? 0;
-      if (count === this.#partitionCount || count === 0 || !this.joined) return;
-      this.#options.logger.info({ before: this.#partitionCount, now: count }, "partitions were added: joining again");
+      if (count === 0 || !this.joined) return;
+      const before = this.#partitionCount;
+      if (count === before && !(await this.#areSomeLeftOut(count))) return;
+      if (!this.joined) return;
+      this.#options.logger.info({ before, now: count }, "partitions were added: joining again");
       await this.#join();
     } catch (error) {
       this.#options.logger.debug({ error }, "looking for new partitions failed: the next look will tell");
     }
+  }
+
+  /** Whether the group, as it was taken over, leaves partitions to nobody. Asked until it has been answered once. */
+  async #areSomeLeftOut(count: number): Promise<boolean> {
+    if (!this.#unsure) return false;
+    const assigned = await assignedCount(this.consumer, this.#options.topic);
+    if (assigned === null) return false;
+    this.#unsure = false;
+    if (assigned >= count) return false;
+    this.#corrections += 1;
+    return true;
   }
 }

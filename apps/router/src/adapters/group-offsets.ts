@@ -109,7 +109,8 @@ function request(topic: string, { partition, cursors }: CursorsToCommit) {
   return { name: topic, partitions };
 }
 
-async function coordinatorOf(group: Consumer, topic: string) {
+/** The broker that coordinates a group. @throws when it is not known, or not among the brokers. */
+export async function coordinatorOf(group: Consumer, topic: string) {
   const coordinator = await group.findGroupCoordinator();
   const { brokers } = await group.metadata({ topics: [topic] });
   const broker = brokers.get(coordinator);

@@ -43,7 +43,7 @@ export class KafkaSource implements Source {
   readonly #committing = new WeakMap<Assignment, Promise<void>>();
   /** Where partitions go back to, until that is committed. */
   readonly #toSetBack = new Map<number, number>();
-  #rewinding: Promise<void> | undefined;
+  readonly #rewinding = new WeakMap<Assignment, Promise<void>>();
   #paused = false;
   #wake: () => void = () => {};
 
@@ -112,21 +112,21 @@ export class KafkaSource implements Source {
     void this.#commit(assignment);
   }
 
-  /** Calls that overlap share one. */
-  rewind(reason: string): Promise<void> {
-    this.#rewinding ??= this.#rewindOnce(reason).finally(() => {
-      this.#rewinding = undefined;
-    });
-    return this.#rewinding;
+  /** Calls for the same assignment share one. Those of one before may still be under way: they do nothing for this one. */
+  async rewind(reason: string): Promise<void> {
+    const assignment = this.#assignment;
+    if (assignment === undefined) return;
+    let work = this.#rewinding.get(assignment);
+    if (work === undefined) {
+      work = this.#rewindOnce(assignment, reason);
+      this.#rewinding.set(assignment, work);
+    }
+    await work;
   }
 
-  async #rewindOnce(reason: string): Promise<void> {
-    const assignment = this.#assignment;
-    if (assignment === undefined || this.#paused) {
-      if (assignment !== undefined) this.#end(assignment);
-      return;
-    }
+  async #rewindOnce(assignment: Assignment, reason: string): Promise<void> {
     this.#end(assignment);
+    if (this.#paused) return;
     await this.#options.clock.sleep(REWIND_PAUSE_MS);
     await this.#commitSetBack(assignment);
     // A join meanwhile has begun anew by itself.

@@ -2,7 +2,7 @@ import type { KafkaSettings } from "@plugboard/runtime";
 import type { ParkedCopy } from "../domain/parked-record.ts";
 import type { RouterMetrics } from "../domain/ports.ts";
 import { BatchProducer } from "./batch-producer.ts";
-import { type Refusal, type ReturnWriter, sendCopies, whyUnwritable } from "./return-writer.ts";
+import { RETURN_CLIENT_ID, type Refusal, type ReturnWriter, sendCopies, whyUnwritable } from "./return-writer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
 
 export interface ReturnProducerOptions {
@@ -21,7 +21,7 @@ export class ReturnProducer implements ReturnWriter {
 
   constructor(options: ReturnProducerOptions) {
     this.#options = options;
-    this.#producer = new BatchProducer(options.kafka, options.metrics);
+    this.#producer = this.#createProducer();
   }
 
   async prepare(): Promise<void> {}
@@ -43,7 +43,7 @@ export class ReturnProducer implements ReturnWriter {
       // What it has under way must not arrive behind what is sent again.
       this.#directory.clear();
       await producer.discard();
-      if (!this.#stopped) this.#producer = new BatchProducer(this.#options.kafka, this.#options.metrics);
+      if (!this.#stopped) this.#producer = this.#createProducer();
       throw error;
     }
   }
@@ -55,5 +55,10 @@ export class ReturnProducer implements ReturnWriter {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#producer.discard();
+  }
+
+  #createProducer(): BatchProducer {
+    const { kafka, metrics } = this.#options;
+    return new BatchProducer(kafka, metrics, undefined, RETURN_CLIENT_ID);
   }
 }

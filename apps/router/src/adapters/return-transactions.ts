@@ -6,7 +6,14 @@ import type { Part } from "../domain/produce-round.ts";
 import { BatchProducer } from "./batch-producer.ts";
 import { commitInTransaction } from "./group-offsets.ts";
 import { whyNotReached } from "./kafka-connection.ts";
-import { type CursorsToCommit, type Refusal, type ReturnWriter, sendCopies, whyUnwritable } from "./return-writer.ts";
+import {
+  type CursorsToCommit,
+  RETURN_CLIENT_ID,
+  type Refusal,
+  type ReturnWriter,
+  sendCopies,
+  whyUnwritable,
+} from "./return-writer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
 import { TransactionalIds } from "./transactional-ids.ts";
 
@@ -39,7 +46,7 @@ export class ReturnTransactions implements ReturnWriter {
   constructor(options: ReturnTransactionsOptions) {
     const { kafka, metrics, logger, transactionalId: base } = options;
     this.#options = options;
-    const createProducer = (id: string) => new BatchProducer(kafka, metrics, id);
+    const createProducer = (id: string) => new BatchProducer(kafka, metrics, id, RETURN_CLIENT_ID);
     const why = (error: unknown) => whyNotReached(error, kafka);
     this.#ids = new TransactionalIds({ base, createProducer, why, stopping: this.#stopping.signal, logger });
     this.#producer = createProducer(base);

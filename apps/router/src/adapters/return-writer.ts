@@ -42,6 +42,8 @@ export interface ReturnWriter {
   stop(): Promise<void>;
 }
 
+/** Brokers tell what goes back from what is routed. */
+export const RETURN_CLIENT_ID = "plugboard-router-return";
 const LOOK_DEADLINE_MS = 10_000;
 
 /** @throws when no broker answers. */

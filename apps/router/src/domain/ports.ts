@@ -49,7 +49,10 @@ export interface Source {
   next(): Promise<SourceBatch | null>;
   /** Everything the batch led to is acknowledged: its offsets may be committed as soon as those before it are. */
   settled(batch: SourceBatch): void;
-  /** Its outcome is unknown: forgets everything read and not committed, and reads again from the committed offsets. */
+  /**
+   * A batch's outcome is unknown: forgets everything read and not committed, whose batches are revoked before this returns, and
+   * reads again from the committed offsets.
+   */
   rewind(reason: string): Promise<void>;
   /** Stops reading; batches handed out may still be settled. */
   pause(): Promise<void>;

@@ -27,7 +27,6 @@ export class Pipeline implements Component {
   readonly #stopping = new AbortController();
   #loop: Promise<void> | undefined;
   #preparing = true;
-  #rewinding: Promise<void> | undefined;
   readonly #break: (error: unknown) => void;
 
   constructor(parts: PipelineParts) {
@@ -102,15 +101,10 @@ export class Pipeline implements Component {
     this.#underWay.add(guarded);
   }
 
-  /** Once for all batches that failed together. */
-  #rewind(cause: unknown): Promise<void> {
-    this.#rewinding ??= (async () => {
-      this.#parts.metrics.rewound();
-      this.#parts.logger.warn({ error: cause }, "routing a batch failed: reading again from the committed offsets");
-      await this.#parts.source.rewind((cause as Error).message);
-    })().finally(() => {
-      this.#rewinding = undefined;
-    });
-    return this.#rewinding;
+  /** Once for all batches that failed together: it revokes the others. */
+  async #rewind(cause: unknown): Promise<void> {
+    this.#parts.metrics.rewound();
+    this.#parts.logger.warn({ error: cause }, "routing a batch failed: reading again from the committed offsets");
+    await this.#parts.source.rewind((cause as Error).message);
   }
 }
