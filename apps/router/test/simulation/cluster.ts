@@ -1,84 +1,30 @@
-import { Reader, type RecordsBatch, readRecordsBatch } from "@platformatic/kafka";
-import { type Committed, Coordinator } from "./coordinator.ts";
-import { type FetchedTopic, readFetch, readProduce, writeFetched, writeProduced } from "./log-requests.ts";
+import { Reader, readRecordsBatch } from "@platformatic/kafka";
+import { type Answered, type Errors, fine } from "./answers.ts";
+import { API_KEYS, type ApiName, apiName } from "./apis.ts";
+import { type Assigned, type Committed, GroupCoordinator, type GroupRequest, isGroupRequest } from "./coordinator.ts";
+import { ERROR } from "./kafka-errors.ts";
+import { type Appended, LogServer, type Topic } from "./log-server.ts";
 import { type Answer, type Link, Network, type Request, type Server } from "./network.ts";
 import { PartitionLog } from "./partition-log.ts";
-import type { SimulatedProcess } from "./simulated-process.ts";
+import { type EndedTransaction, TransactionCoordinator } from "./transaction-coordinator.ts";
 import type { World } from "./world.ts";
-
-const ERROR = {
-  NONE: 0,
-  OFFSET_OUT_OF_RANGE: 1,
-  CORRUPT_MESSAGE: 2,
-  UNKNOWN_TOPIC_OR_PARTITION: 3,
-  LEADER_NOT_AVAILABLE: 5,
-  NOT_LEADER_OR_FOLLOWER: 6,
-  MESSAGE_TOO_LARGE: 10,
-  NOT_ENOUGH_REPLICAS: 19,
-  TOPIC_ALREADY_EXISTS: 36,
-  UNKNOWN_TOPIC_ID: 100,
-} as const;
-
-/** Names of the requests, with the one version of each that these brokers know. */
-const APIS = [
-  [0, "Produce", 11],
-  [1, "Fetch", 17],
-  [2, "ListOffsets", 9],
-  [3, "Metadata", 12],
-  [8, "OffsetCommit", 9],
-  [9, "OffsetFetch", 8],
-  [10, "FindCoordinator", 6],
-  [11, "JoinGroup", 9],
-  [12, "Heartbeat", 4],
-  [13, "LeaveGroup", 5],
-  [14, "SyncGroup", 5],
-  [18, "ApiVersions", 3],
-  [19, "CreateTopics", 7],
-  [22, "InitProducerId", 5],
-  [32, "DescribeConfigs", 4],
-] as const;
-const API_KEYS = APIS.map(([apiKey, name, version]) => ({ apiKey, name, minVersion: version, maxVersion: version }));
-type ApiName = (typeof APIS)[number][1];
-const NAME_OF = new Map<number, ApiName>(APIS.map(([key, name]) => [key, name]));
 
 /** How long a dead broker leads, and coordinates, for all that others know. */
 const NOTICED_AFTER_MS = 400;
 const ELECTED_AFTER_MS = 1_500;
-const RETENTION_MS = 604_800_000;
+/** How long another broker reads what it is to coordinate before it answers for it. */
+const LOADING_MS_MAX = 800;
+const RETENTION = [{ name: "retention.ms", value: "604800000" }];
+const NO_REPLICAS = { replicaNodes: [], isrNodes: [], offlineReplicas: [] };
+const BYTES_MAX = 1_114_112;
 
-/** Where a batch says how many records it has. */
-const RECORD_COUNT_AT = 57;
-/** What a router counts for a record beside its bytes. */
-const RECORD_OBJECT_BYTES = 256;
-
-type Errors = Record<string, readonly [number, string | null]>;
-type Answered = (answer: Answer) => void;
-
-interface Partition {
-  readonly log: PartitionLog;
-  /** -1 while there is none. */
-  leader: number;
-}
-
-export interface Topic {
-  readonly name: string;
-  readonly id: string;
-  readonly partitions: Partition[];
-  bytesMax: number;
-  /** Partitions below their minimum of replicas in sync. */
-  readonly refusing: Set<number>;
-}
-
-/** A batch that was appended. */
-export interface Appended {
-  readonly topic: Topic;
-  readonly partition: number;
-  readonly batch: RecordsBatch;
-  readonly process: SimulatedProcess;
-}
-
-interface Waiter {
-  readonly look: () => boolean;
+/** What happens at the brokers that a history tells of. */
+export interface ClusterObserver {
+  readonly onAppended: (appended: Appended) => void;
+  readonly onCommitted: (committed: Committed) => void;
+  readonly onAssigned: (assigned: Assigned) => void;
+  readonly onDecided: (ended: EndedTransaction) => void;
+  readonly onCorrupt: (what: string) => void;
 }
 
 class Node implements Server {
@@ -99,42 +45,52 @@ class Node implements Server {
   }
 
   handle(request: Request, link: Link, answer: Answered): void {
-    this.#cluster.handle(this, request, link, answer);
+    if (this.up) this.#cluster.handle(this, request, link, answer);
   }
 }
 
-/** Some brokers, their topics, and one consumer group; as far as routers use them, at least once. */
+/** Some brokers, their topics, consumer groups and transactions, as far as routers use them. */
 export class Cluster {
   readonly network: Network;
   readonly nodes: Node[];
   readonly topics = new Map<string, Topic>();
-  readonly coordinator: Coordinator;
+  readonly groups: GroupCoordinator;
+  readonly logs: LogServer;
+  readonly #transactions: TransactionCoordinator;
   readonly #world: World;
   readonly #events: string;
-  readonly #onAppended: (appended: Appended) => void;
-  readonly #onCorrupt: (what: string) => void;
-  /** The most that one answer to a fetch had in it. */
-  fetchedBytesMax = 0;
-  #producers = 0n;
+  readonly #read: ReadonlySet<string>;
   #topicIds = 0;
-  readonly #waiters = new Set<Waiter>();
+  /** The broker that coordinates all groups and transactions. */
+  #coordinator = 1;
+  #loading = false;
 
-  constructor(
-    world: World,
-    nodes: number,
-    events: string,
-    told: {
-      onAppended: (appended: Appended) => void;
-      onCommitted: (committed: Committed) => void;
-      onCorrupt: (what: string) => void;
-    },
-  ) {
+  /** @param read topics that routers read: the first is that of events. */
+  constructor(world: World, nodes: number, read: readonly [string, ...string[]], observer: ClusterObserver) {
+    const { topics } = this;
     this.#world = world;
-    this.#events = events;
-    this.#onAppended = told.onAppended;
-    this.#onCorrupt = told.onCorrupt;
+    this.#events = read[0];
+    this.#read = new Set(read);
     this.network = new Network(world);
-    this.coordinator = new Coordinator(world, told.onCommitted);
+    this.#transactions = new TransactionCoordinator({
+      world,
+      isTopic: (topic, partition) => topics.get(topic)?.partitions[partition] !== undefined,
+      markPartition: (partition, ended) => this.#mark(partition, ended),
+      markGroup: (group, ended) => {
+        if (this.#loading) return false;
+        this.groups.endTransaction(group, ended);
+        return true;
+      },
+      onDecided: observer.onDecided,
+    });
+    this.groups = new GroupCoordinator({
+      world,
+      topics: this.#read,
+      onCommitted: observer.onCommitted,
+      onAssigned: observer.onAssigned,
+      mayMove: (owner, group) => this.#transactions.mayMove(owner, group),
+    });
+    this.logs = new LogServer({ world, topics, transactions: this.#transactions, ...observer });
     this.nodes = Array.from({ length: nodes }, (_, index) => new Node(this, index + 1));
     for (const node of this.nodes) this.network.servers.set(node.name, node);
   }
@@ -147,11 +103,12 @@ export class Cluster {
     this.#topicIds += 1;
     const id = `00000000-0000-0000-0000-${String(this.#topicIds).padStart(12, "0")}`;
     const leaders = Array.from({ length: partitions }, () => this.#live());
+    const keeps = this.#read.has(name);
     const topic: Topic = {
       name,
       id,
-      partitions: leaders.map((leader) => ({ log: new PartitionLog(), leader })),
-      bytesMax: 1_114_112,
+      partitions: leaders.map((leader) => ({ log: new PartitionLog(keeps), leader })),
+      bytesMax: BYTES_MAX,
       refusing: new Set(),
     };
     this.topics.set(name, topic);
@@ -159,7 +116,7 @@ export class Cluster {
   }
 
   addEventPartition(): void {
-    this.topics.get(this.#events)?.partitions.push({ log: new PartitionLog(), leader: this.#live() });
+    this.topics.get(this.#events)?.partitions.push({ log: new PartitionLog(true), leader: this.#live() });
   }
 
   get eventPartitions(): number {
@@ -170,13 +127,13 @@ export class Cluster {
     this.topics.delete(name);
   }
 
-  /** What a producer of events has written. */
+  /** What a producer of events has written. @returns its first offset. */
   appendEvents(partition: number, bytes: Buffer): number {
     const log = this.topics.get(this.#events)?.partitions[partition]?.log;
-    if (log === undefined) throw new Error(`there is no partition ${partition} of ${this.#events}`);
+    if (log === undefined) throw new Error(`no partition ${partition} of events`);
     const batch = readRecordsBatch(Reader.from(bytes));
     log.append(batch, bytes);
-    for (const waiter of [...this.#waiters]) if (waiter.look()) this.#waiters.delete(waiter);
+    this.logs.wake();
     return Number(batch.firstOffset);
   }
 
@@ -192,7 +149,7 @@ export class Cluster {
     this.#world.at(ELECTED_AFTER_MS * this.#world.chance.between(0.4, 1.6), null, () => {
       this.#leadersOf(node.id, null);
       this.#leadersOf(-1, null);
-      if (this.coordinator.node === node.id) this.coordinator.moveTo(this.#live());
+      if (this.#coordinator === node.id) this.#coordinateFrom(this.#live());
     });
     this.#world.at(Math.max(forMs, 2.5 * ELECTED_AFTER_MS), null, () => {
       node.up = true;
@@ -204,47 +161,62 @@ export class Cluster {
   shuffle(): void {
     for (const { partitions } of this.topics.values())
       for (const partition of partitions) if (this.#world.chance.is(0.3)) partition.leader = this.#live();
-    if (this.#world.chance.is(0.5)) this.coordinator.moveTo(this.#live());
+    if (this.#world.chance.is(0.5)) this.#coordinateFrom(this.#live());
   }
 
-  handle(node: Node, request: Request, link: Link, answer: Answered): void {
-    if (!node.up) return;
-    const name = NAME_OF.get(request.apiKey);
-    const { args } = request;
+  handle(node: Node, { apiKey, args }: Request, link: Link, answer: Answered): void {
+    const name = apiName(apiKey);
+    if (name === "Fetch") this.logs.fetch(node.id, () => node.up, args[0] as Buffer, answer);
+    else if (isGroupRequest(name)) this.groups.handle(name, this.#coordinatorProblem(node), args, link.process, answer);
+    else answer(this.#answer(name, node, args, link));
+  }
+
+  /** To what is answered at once. */
+  #answer(name: Exclude<ApiName, GroupRequest | "Fetch">, node: Node, args: readonly unknown[], link: Link): Answer {
     switch (name) {
       case "ApiVersions":
-        answer(fine({ errorCode: 0, apiKeys: API_KEYS, throttleTimeMs: 0 }));
-        return;
+        return fine({ errorCode: 0, apiKeys: API_KEYS, throttleTimeMs: 0 });
       case "Metadata":
-        answer(this.#metadata(args[0] as readonly string[] | null));
-        return;
-      case "InitProducerId":
-        this.#producers += 1n;
-        answer(fine({ throttleTimeMs: 0, errorCode: 0, producerId: this.#producers, producerEpoch: 0 }));
-        return;
+        return this.#metadata(args[0] as readonly string[] | null);
       case "Produce":
-        answer(this.#produce(node, args[0] as Buffer, link.process));
-        return;
-      case "Fetch":
-        this.#fetch(node, args[0] as Buffer, answer);
-        return;
+        return this.logs.produce(node.id, args[0] as Buffer, link);
       case "ListOffsets":
-        answer(this.#listOffsets(node, args[2] as ListedTopic[]));
-        return;
+        return this.logs.listOffsets(node.id, args[2] as Parameters<LogServer["listOffsets"]>[1]);
       case "CreateTopics":
-        answer(this.#createTopics(args[0] as { name: string; numPartitions: number }[]));
-        return;
-      case "DescribeConfigs":
-        answer(fine({ results: [{ resourceType: 2, resourceName: this.#events, configs: RETENTION }] }));
-        return;
+        return this.#createTopics(args[0] as { name: string; numPartitions: number }[]);
+      case "DescribeConfigs": {
+        const resources = args[0] as readonly { readonly resourceName: string }[];
+        const results = resources.map(({ resourceName }) => ({ resourceType: 2, resourceName, configs: RETENTION }));
+        return fine({ results });
+      }
       case "FindCoordinator":
-        answer(this.coordinator.find(args[1] as readonly string[]));
-        return;
-      case undefined:
-        throw new Error(`the simulated brokers know no request ${request.apiKey}`);
+        return this.#findCoordinator(args[1] as readonly string[]);
+      case "InitProducerId":
+      case "AddPartitionsToTxn":
+      case "AddOffsetsToTxn":
+      case "EndTxn":
+        return this.#transactional(name, this.#coordinatorProblem(node), args);
       default:
-        this.coordinator.handle(name, node.id, args, link.process, answer);
+        return name satisfies never;
     }
+  }
+
+  #transactional(
+    name: "InitProducerId" | "AddPartitionsToTxn" | "AddOffsetsToTxn" | "EndTxn",
+    problem: number,
+    args: readonly unknown[],
+  ): Answer {
+    const transactions = this.#transactions;
+    if (name === "InitProducerId") {
+      const [id = null, timeoutMs] = args as readonly [string | null | undefined, number];
+      return id !== null && problem !== 0 ? failed(problem) : transactions.initProducer(id, timeoutMs);
+    }
+    if (problem !== 0) return failed(problem);
+    if (name === "AddPartitionsToTxn")
+      return transactions.addPartitions(args[0] as Parameters<TransactionCoordinator["addPartitions"]>[0]);
+    const [id, producerId, epoch, last] = args as readonly [string, bigint, number, unknown];
+    const owner = [id, producerId, epoch] as const;
+    return name === "EndTxn" ? transactions.end(owner, last as boolean) : transactions.addGroup(owner, last as string);
   }
 
   #live(): number {
@@ -255,6 +227,40 @@ export class Cluster {
   #leadersOf(from: number, to: number | null): void {
     for (const { partitions } of this.topics.values())
       for (const partition of partitions) if (partition.leader === from) partition.leader = to ?? this.#live();
+  }
+
+  #coordinateFrom(node: number): void {
+    if (node === this.#coordinator) return;
+    this.#coordinator = node;
+    this.#loading = true;
+    this.#world.at(this.#world.chance.between(10, LOADING_MS_MAX), null, () => {
+      this.#loading = false;
+      this.groups.movedOn();
+    });
+  }
+
+  #coordinatorProblem(node: Node): number {
+    if (node.id !== this.#coordinator) return ERROR.NOT_COORDINATOR;
+    return this.#loading ? ERROR.COORDINATOR_LOAD_IN_PROGRESS : 0;
+  }
+
+  #findCoordinator(keys: readonly string[]): Answer {
+    const nodeId = this.#coordinator;
+    const coordinators = keys.map((key) => ({ key, nodeId, host: `broker-${nodeId}`, port: 9092, errorCode: 0 }));
+    return fine({ throttleTimeMs: 0, coordinators });
+  }
+
+  /** @returns false when the partition takes no mark now. One that is deleted needs none. */
+  #mark(place: string, { producerId, epoch, committed }: EndedTransaction): boolean {
+    const [name = "", index = ""] = place.split("/");
+    const topic = this.topics.get(name);
+    const partition = topic?.partitions[Number(index)];
+    if (topic === undefined || partition === undefined) return true;
+    const isLed = this.nodes.some(({ id, up }) => up && id === partition.leader);
+    if (!isLed || topic.refusing.has(Number(index))) return false;
+    partition.log.endTransaction(producerId, epoch, committed);
+    this.logs.wake();
+    return true;
   }
 
   #metadata(names: readonly string[] | null): Answer {
@@ -278,103 +284,6 @@ export class Cluster {
     return { response: { throttleTimeMs: 0, brokers, clusterId: "simulated", controllerId: 1, topics }, errors };
   }
 
-  #produce(node: Node, bytes: Buffer, process: SimulatedProcess): Answer {
-    const answered = readProduce(bytes).map(({ name, parts }) => ({
-      name,
-      parts: parts.map(({ index, batch, size }) => ({
-        index,
-        errorCode: this.#append(node, name, index, batch, size, process),
-      })),
-    }));
-    return fine({ bytes: writeProduced(answered) });
-  }
-
-  #append(
-    node: Node,
-    name: string,
-    index: number,
-    batch: RecordsBatch | null,
-    size: number,
-    process: SimulatedProcess,
-  ): number {
-    const topic = this.topics.get(name);
-    const partition = topic?.partitions[index];
-    if (topic === undefined || partition === undefined) return ERROR.UNKNOWN_TOPIC_OR_PARTITION;
-    if (partition.leader !== node.id) return ERROR.NOT_LEADER_OR_FOLLOWER;
-    if (topic.refusing.has(index)) return ERROR.NOT_ENOUGH_REPLICAS;
-    if (batch === null) {
-      this.#onCorrupt(`${name}/${index} from ${process.name}`);
-      return ERROR.CORRUPT_MESSAGE;
-    }
-    if (size > topic.bytesMax) return ERROR.MESSAGE_TOO_LARGE;
-    const { errorCode, isNew } = partition.log.append(batch);
-    if (isNew) this.#onAppended({ topic, partition: index, batch, process });
-    return errorCode;
-  }
-
-  #fetch(node: Node, bytes: Buffer, answer: Answered): void {
-    const { waitMs, topics } = readFetch(bytes);
-    let done = false;
-    const look = (last: boolean): boolean => {
-      if (done) return true;
-      const { found, given } = this.#readLogs(node, topics);
-      if (!found && !last) return false;
-      done = true;
-      if (node.up) answer(fine({ bytes: given }));
-      return true;
-    };
-    if (look(false)) return;
-    const waiter: Waiter = { look: () => look(false) };
-    this.#waiters.add(waiter);
-    this.#world.at(waitMs, null, () => {
-      this.#waiters.delete(waiter);
-      look(true);
-    });
-  }
-
-  /** `found` when there is something to tell: records, or an error. */
-  #readLogs(node: Node, asked: readonly FetchedTopic[]): { readonly found: boolean; readonly given: Buffer } {
-    const known = [...this.topics.values()];
-    let found = false;
-    let bytes = 0;
-    const answered = asked.map(({ topicId, partitions }) => ({
-      topicId,
-      partitions: partitions.map(({ index, offset }) => {
-        const partition = known.find(({ id }) => id === topicId)?.partitions[index];
-        const end = partition?.log.end ?? 0;
-        let errorCode: number = ERROR.NONE;
-        if (partition === undefined) errorCode = ERROR.UNKNOWN_TOPIC_ID;
-        else if (partition.leader !== node.id) errorCode = ERROR.NOT_LEADER_OR_FOLLOWER;
-        else if (offset > end) errorCode = ERROR.OFFSET_OUT_OF_RANGE;
-        const batchesMax = 1 + this.#world.chance.below(5);
-        const batches = errorCode === 0 ? (partition?.log.from(offset, batchesMax) ?? []) : [];
-        const log = Buffer.concat(batches);
-        found ||= errorCode !== 0 || log.length > 0;
-        for (const batch of batches) bytes += batch.length + batch.readInt32BE(RECORD_COUNT_AT) * RECORD_OBJECT_BYTES;
-        return { index, errorCode, end, log };
-      }),
-    }));
-    this.fetchedBytesMax = Math.max(this.fetchedBytesMax, bytes);
-    return { found, given: writeFetched(answered) };
-  }
-
-  #listOffsets(node: Node, asked: readonly ListedTopic[]): Answer {
-    const errors: Errors = {};
-    const topics = asked.map(({ name, partitions }, at) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex, timestamp }, place) => {
-        const partition = this.topics.get(name)?.partitions[partitionIndex];
-        let errorCode: number = ERROR.NONE;
-        if (partition === undefined) errorCode = ERROR.UNKNOWN_TOPIC_OR_PARTITION;
-        else if (partition.leader !== node.id) errorCode = ERROR.NOT_LEADER_OR_FOLLOWER;
-        if (errorCode !== 0) errors[`/topics/${at}/partitions/${place}`] = [errorCode, null];
-        const offset = BigInt(timestamp) === -2n ? 0n : BigInt(partition?.log.end ?? 0);
-        return { partitionIndex, errorCode, timestamp: -1n, offset, leaderEpoch: 0 };
-      }),
-    }));
-    return { response: { throttleTimeMs: 0, topics }, errors };
-  }
-
   #createTopics(asked: readonly { name: string; numPartitions: number }[]): Answer {
     const errors: Errors = {};
     const topics = asked.map(({ name, numPartitions }, at) => {
@@ -386,14 +295,6 @@ export class Cluster {
   }
 }
 
-interface ListedTopic {
-  readonly name: string;
-  readonly partitions: readonly { readonly partitionIndex: number; readonly timestamp: bigint }[];
-}
-
-const RETENTION = [{ name: "retention.ms", value: String(RETENTION_MS) }];
-const NO_REPLICAS = { replicaNodes: [], isrNodes: [], offlineReplicas: [] };
-
-function fine(response: object): Answer {
-  return { response, errors: {} };
+function failed(errorCode: number): Answer {
+  return { response: { errorCode }, errors: { "/": [errorCode, null] } };
 }

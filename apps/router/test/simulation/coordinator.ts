@@ -1,157 +1,260 @@
+import { assignedPartitions } from "../../src/adapters/group-assignments.ts";
+import { type Answered, type Errors, eachPartition, fine, withCode } from "./answers.ts";
 import { Group } from "./group.ts";
+import { ERROR } from "./kafka-errors.ts";
 import type { Answer } from "./network.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
+import type { EndedTransaction } from "./transaction-coordinator.ts";
 import type { World } from "./world.ts";
 
-const COORDINATOR_LOAD_IN_PROGRESS = 14;
-const NOT_COORDINATOR = 16;
-/** How long another broker reads the group's state before it answers for it. */
-const LOADING_MS_MAX = 800;
-
-type Errors = Record<string, readonly [number, string | null]>;
-type Answered = (answer: Answer) => void;
-
+/** What a group committed. */
 export interface Committed {
+  readonly group: string;
+  readonly topic: string;
   readonly partition: number;
   readonly offset: number;
-  readonly process: SimulatedProcess;
 }
 
-/** Requests that only the group's coordinator answers. */
-type GroupRequest = "OffsetCommit" | "OffsetFetch" | "JoinGroup" | "SyncGroup" | "Heartbeat" | "LeaveGroup";
+/** What a process was given by its group. */
+export interface Assigned {
+  readonly group: string;
+  readonly process: SimulatedProcess;
+  readonly topic: string;
+  readonly partitions: readonly number[];
+}
 
-/** The one group's coordinator, on whichever broker it is. */
-export class Coordinator {
+interface StoredOffset {
+  readonly offset: number;
+  readonly metadata: string | null;
+  /** When it was asked for, among all that were: the latest counts, whenever its transaction ends. */
+  readonly order: number;
+}
+
+/** Of one group: offsets by `topic/partition`. */
+interface GroupState {
   readonly group: Group;
-  /** The group's, of the topic of events. */
-  readonly offsets = new Map<number, number>();
-  readonly #world: World;
-  readonly #onCommitted: (committed: Committed) => void;
-  #node = 1;
-  #loading = false;
+  readonly offsets: Map<string, StoredOffset>;
+  /** What transactions that have not ended move them to, by producer. */
+  readonly pending: Map<bigint, Map<string, StoredOffset>>;
+}
 
-  constructor(world: World, onCommitted: (committed: Committed) => void) {
-    this.#world = world;
-    this.#onCommitted = onCommitted;
-    this.group = new Group(world);
+/** Requests that only a group's coordinator answers. */
+const REQUESTS = [
+  "OffsetCommit",
+  "OffsetFetch",
+  "JoinGroup",
+  "SyncGroup",
+  "Heartbeat",
+  "LeaveGroup",
+  "DescribeGroups",
+  "TxnOffsetCommit",
+] as const;
+export type GroupRequest = (typeof REQUESTS)[number];
+
+export function isGroupRequest(name: string): name is GroupRequest {
+  return (REQUESTS as readonly string[]).includes(name);
+}
+
+export interface CoordinatorOptions {
+  readonly world: World;
+  /** Topics that groups read. */
+  readonly topics: Iterable<string>;
+  readonly onCommitted: (committed: Committed) => void;
+  readonly onAssigned: (assigned: Assigned) => void;
+  /** Whether a transaction that goes on moves a group's offsets. @returns the error code. */
+  readonly mayMove: (owner: readonly [id: string, producerId: bigint, epoch: number], group: string) => number;
+}
+
+/** Consumer groups and their offsets, as their coordinator keeps them. */
+export class GroupCoordinator {
+  readonly #options: CoordinatorOptions;
+  readonly #groups = new Map<string, GroupState>();
+  #commits = 0;
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options;
   }
 
-  /** The broker that it is on. */
-  get node(): number {
-    return this.#node;
+  /** What a group has committed of a partition; undefined when nothing. */
+  committed(group: string, topic: string, partition: number): StoredOffset | undefined {
+    return this.#groups.get(group)?.offsets.get(`${topic}/${partition}`);
   }
 
-  moveTo(node: number): void {
-    if (node === this.#node) return;
-    this.#node = node;
-    this.#loading = true;
-    this.#world.at(this.#world.chance.between(10, LOADING_MS_MAX), null, () => {
-      this.#loading = false;
-      this.group.movedOn();
-    });
+  /** Another broker keeps them now. */
+  movedOn(): void {
+    for (const { group } of this.#groups.values()) group.movedOn();
   }
 
-  find(keys: readonly string[]): Answer {
-    const nodeId = this.#node;
-    const coordinators = keys.map((key) => ({ key, nodeId, host: `broker-${nodeId}`, port: 9092, errorCode: 0 }));
-    return { response: { throttleTimeMs: 0, coordinators }, errors: {} };
+  endTransaction(groupId: string, { producerId, committed }: EndedTransaction): void {
+    const state = this.#state(groupId);
+    const moved = state.pending.get(producerId) ?? new Map<string, StoredOffset>();
+    state.pending.delete(producerId);
+    if (committed) for (const [place, stored] of moved) this.#store(groupId, state, place, stored);
   }
 
-  /** @param node the broker that was asked. */
+  /** @param problem of the broker that was asked: an error code, or 0. */
   handle(
     name: GroupRequest,
-    node: number,
+    problem: number,
     args: readonly unknown[],
     process: SimulatedProcess,
     answer: Answered,
   ): void {
-    const problem = this.#problem(node);
-    const { group } = this;
+    // Of those that name it first.
+    const groupId = String(args[0]);
+    const membership = () => this.#state(groupId).group;
+    if (problem !== 0 && !name.includes("Offset")) {
+      answer(withCode({ errorCode: problem }));
+      return;
+    }
     switch (name) {
+      case "OffsetFetch":
+        answer(this.#offsetFetch(problem, args as FetchArguments));
+        return;
+      case "OffsetCommit":
+        answer(this.#offsetCommit(problem, args as CommitArguments));
+        return;
+      case "TxnOffsetCommit":
+        answer(this.#txnOffsetCommit(problem, args as TxnCommitArguments));
+        return;
       case "JoinGroup": {
-        if (problem !== 0) {
-          answer(failed(problem));
-          return;
-        }
-        const [, sessionMs, rebalanceMs, memberId, , , protocols] = args as JoinArguments;
+        const [, sessionMs, rebalanceMs, memberId, instanceId, , protocols] = args as JoinArguments;
         const { name: protocolName = "", metadata = Buffer.alloc(0) } = protocols[0] ?? {};
-        group.join({ memberId, metadata, sessionMs, rebalanceMs }, (joined) =>
+        const request = { memberId, instanceId, metadata, sessionMs, rebalanceMs };
+        membership().join(request, (joined) =>
           answer(withCode({ ...joined, protocolType: "consumer", protocolName, skipAssignment: false })),
         );
         return;
       }
       case "SyncGroup": {
-        if (problem !== 0) {
-          answer(failed(problem));
-          return;
-        }
-        const [, generation, memberId, , , , assignments] = args as SyncArguments;
-        group.sync(memberId, generation, assignments, (synced) => answer(withCode(synced)));
+        const [, generation, memberId, instanceId, , , assignments] = args as SyncArguments;
+        membership().sync({ memberId, generation, instanceId }, assignments, (synced) => {
+          if (synced.errorCode === 0) this.#assigned(groupId, process, synced.assignment);
+          answer(withCode(synced));
+        });
         return;
       }
       case "Heartbeat": {
-        const [, generation, memberId] = args as readonly [string, number, string];
-        answer(withCode({ errorCode: problem || group.heartbeat(memberId, generation) }));
+        const [, generation, memberId, instanceId] = args as readonly [string, number, string, string | null];
+        answer(withCode({ errorCode: membership().heartbeat({ memberId, generation, instanceId }) }));
         return;
       }
       case "LeaveGroup": {
         const [, members] = args as readonly [string, readonly { readonly memberId: string }[]];
-        answer(withCode({ errorCode: problem || group.leave(members[0]?.memberId ?? ""), members: [] }));
+        answer(withCode({ errorCode: membership().leave(members[0]?.memberId ?? ""), members: [] }));
         return;
       }
-      case "OffsetFetch":
-        answer(this.#offsetFetch(problem, args[0] as readonly FetchedGroup[]));
+      case "DescribeGroups": {
+        const groups = (args[0] as readonly string[]).map((id) => this.#state(id).group.described(id));
+        answer(fine({ throttleTimeMs: 0, groups }));
         return;
-      case "OffsetCommit":
-        answer(this.#offsetCommit(problem, args as CommitArguments, process));
-        return;
+      }
       default:
         name satisfies never;
     }
   }
 
-  #problem(node: number): number {
-    if (node !== this.#node) return NOT_COORDINATOR;
-    return this.#loading ? COORDINATOR_LOAD_IN_PROGRESS : 0;
+  #assigned(group: string, process: SimulatedProcess, assignment: Buffer): void {
+    for (const topic of this.#options.topics) {
+      const partitions = assignedPartitions(assignment, topic);
+      this.#options.onAssigned({ group, process, topic, partitions });
+    }
   }
 
-  #offsetFetch(errorCode: number, groups: readonly FetchedGroup[]): Answer {
-    const [asked] = groups;
-    const topics = (asked?.topics ?? []).map(({ name, partitionIndexes }) => ({
-      name,
-      partitions: partitionIndexes.map((partitionIndex) => {
-        const committedOffset = BigInt(this.offsets.get(partitionIndex) ?? -1);
-        return { partitionIndex, committedOffset, committedLeaderEpoch: -1, metadata: null, errorCode: 0 };
-      }),
-    }));
-    const errors: Errors = errorCode === 0 ? {} : { "/groups/0": [errorCode, null] };
-    return { response: { throttleTimeMs: 0, groups: [{ groupId: asked?.groupId, topics, errorCode }] }, errors };
+  #state(groupId: string): GroupState {
+    let state = this.#groups.get(groupId);
+    if (state === undefined) {
+      state = { group: new Group(this.#options.world), offsets: new Map(), pending: new Map() };
+      this.#groups.set(groupId, state);
+    }
+    return state;
   }
 
-  #offsetCommit(problem: number, args: CommitArguments, process: SimulatedProcess): Answer {
-    const [, generation, memberId, , topics] = args;
-    const errorCode = problem || this.group.mayCommit(memberId, generation);
+  #store(group: string, { offsets }: GroupState, place: string, stored: StoredOffset): void {
+    if ((offsets.get(place)?.order ?? 0) > stored.order) return;
+    offsets.set(place, stored);
+    const [topic = "", partition = ""] = place.split("/");
+    this.#options.onCommitted({ group, topic, partition: Number(partition), offset: stored.offset });
+  }
+
+  /** Offsets that a transaction is about to move are told to nobody who asks for stable ones. */
+  #offsetFetch(problem: number, [groups, requireStable]: FetchArguments): Answer {
     const errors: Errors = {};
-    const answered = topics.map(({ name, partitions }, at) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex, committedOffset }, place) => {
-        if (errorCode !== 0) errors[`/topics/${at}/partitions/${place}`] = [errorCode, null];
-        else {
-          this.offsets.set(partitionIndex, Number(committedOffset));
-          this.#onCommitted({ partition: partitionIndex, offset: Number(committedOffset), process });
+    const answered = groups.map(({ groupId, topics: asked }, at) => {
+      const { offsets, pending } = this.#state(groupId);
+      if (problem !== 0) errors[`/groups/${at}`] = [problem, null];
+      const named = asked.map(({ name, partitionIndexes }) => ({ name, partitions: partitionIndexes }));
+      const { topics, errors: inTopics } = eachPartition(
+        named,
+        (topic, partition) => `/groups/${at}/topics/${topic}/partitions/${partition}`,
+        (name, partitionIndex: number) => {
+          const place = `${name}/${partitionIndex}`;
+          const unstable = requireStable && [...pending.values()].some((moved) => moved.has(place));
+          const { offset = -1, metadata = null } = offsets.get(place) ?? {};
+          return {
+            partitionIndex,
+            committedOffset: BigInt(unstable ? -1 : offset),
+            committedLeaderEpoch: -1,
+            metadata,
+            errorCode: unstable ? ERROR.UNSTABLE_OFFSET_COMMIT : ERROR.NONE,
+          };
+        },
+      );
+      Object.assign(errors, inTopics);
+      return { groupId, topics, errorCode: problem };
+    });
+    return { response: { throttleTimeMs: 0, groups: answered }, errors };
+  }
+
+  #offsetCommit(problem: number, [groupId, generation, memberId, instanceId, topics]: CommitArguments): Answer {
+    const state = this.#state(groupId);
+    const errorCode = problem || state.group.mayCommit({ memberId, generation, instanceId });
+    return this.#taken(errorCode, topics, (place, stored) => this.#store(groupId, state, place, stored));
+  }
+
+  #txnOffsetCommit(problem: number, args: TxnCommitArguments): Answer {
+    const [id, groupId, producerId, epoch, generation, memberId, instanceId, topics] = args;
+    const state = this.#state(groupId);
+    const errorCode =
+      problem ||
+      state.group.mayCommitInTransaction({ memberId, generation, instanceId }) ||
+      this.#options.mayMove([id, producerId, epoch], groupId);
+    const moved = state.pending.get(producerId) ?? new Map<string, StoredOffset>();
+    if (errorCode === 0) state.pending.set(producerId, moved);
+    return this.#taken(errorCode, topics, (place, stored) => void moved.set(place, stored));
+  }
+
+  #taken(errorCode: number, asked: CommittedTopics, take: (place: string, stored: StoredOffset) => void): Answer {
+    const { topics, errors } = eachPartition(
+      asked,
+      (topic, partition) => `/topics/${topic}/partitions/${partition}`,
+      (name, { partitionIndex, committedOffset, committedMetadata = null }: CommittedPartition) => {
+        if (errorCode === 0) {
+          this.#commits += 1;
+          const stored = { offset: Number(committedOffset), metadata: committedMetadata, order: this.#commits };
+          take(`${name}/${partitionIndex}`, stored);
         }
         return { partitionIndex, errorCode };
-      }),
-    }));
-    return { response: { throttleTimeMs: 0, topics: answered }, errors };
+      },
+    );
+    return { ...fine({ throttleTimeMs: 0, topics }), errors };
   }
 }
 
-interface FetchedGroup {
-  readonly groupId: string;
-  readonly topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[];
+interface CommittedPartition {
+  readonly partitionIndex: number;
+  readonly committedOffset: bigint;
+  readonly committedMetadata?: string | null;
 }
 
+type CommittedTopics = readonly { readonly name: string; readonly partitions: readonly CommittedPartition[] }[];
+type FetchArguments = readonly [
+  groups: readonly {
+    readonly groupId: string;
+    readonly topics: readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[];
+  }[],
+  requireStable: boolean,
+];
 type JoinArguments = readonly [
   groupId: string,
   sessionMs: number,
@@ -175,16 +278,15 @@ type CommitArguments = readonly [
   generation: number,
   memberId: string,
   instanceId: string | null,
-  topics: readonly {
-    readonly name: string;
-    readonly partitions: readonly { readonly partitionIndex: number; readonly committedOffset: bigint }[];
-  }[],
+  topics: CommittedTopics,
 ];
-
-function failed(errorCode: number): Answer {
-  return withCode({ errorCode });
-}
-
-function withCode<R extends { readonly errorCode: number }>(response: R): Answer {
-  return { response, errors: response.errorCode === 0 ? {} : { "/": [response.errorCode, null] } };
-}
+type TxnCommitArguments = readonly [
+  transactionalId: string,
+  groupId: string,
+  producerId: bigint,
+  epoch: number,
+  generation: number,
+  memberId: string,
+  instanceId: string | null,
+  topics: CommittedTopics,
+];

@@ -12,8 +12,11 @@ export interface Rig {
   readonly history: History;
   /** Routers that are not dead and not about to end. */
   running(): SimulatedRouter[];
-  /** Starts another in its place, a moment later. */
+  /** Starts another in its place, a moment later: a static member's not before it has ended, nor beside another. */
   replace(router: SimulatedRouter, afterMs: number): void;
+  /** Starts one more, in a place of its own or (by mistake) in that of one that runs. */
+  add(twin?: SimulatedRouter): void;
+  readonly exactlyOnce: boolean;
   /** Names of the plugins' topics. */
   readonly pluginTopics: readonly string[];
   suspendedMsMax: number;
@@ -53,9 +56,25 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "router-added",
     inject: (rig) =>
-      withRouter(rig, (router) => {
-        if (rig.running().length < 4) rig.replace(router, 0);
+      withRouter(rig, () => {
+        if (rig.running().length < 4) rig.add();
         return 0;
+      }),
+  },
+  {
+    name: "instance-id-taken",
+    inject: (rig) =>
+      withRouter(rig, (router) => {
+        if (router.instanceId === undefined) return 0;
+        const ms = rig.world.chance.between(1_000, 6_000);
+        rig.history.disturbed(ms + ECHO_MS, "instance-id-taken");
+        rig.add(router);
+        rig.world.at(ms, null, () => {
+          router.stop();
+          // Where the other one has ended meanwhile.
+          rig.replace(router, 0);
+        });
+        return ms;
       }),
   },
   { name: "router-frozen", inject: (rig) => freeze(rig, false) },
@@ -169,9 +188,15 @@ export const FAULTS: readonly Fault[] = [
     name: "plugin-topic-takes-little",
     mayPark: true,
     inject: ({ world, cluster, pluginTopics }) => {
+      const ms = world.chance.between(500, 9_000);
       const topic = cluster.topics.get(world.chance.oneOf(pluginTopics));
-      if (topic !== undefined) topic.bytesMax = 2_000;
-      return 0;
+      if (topic === undefined) return 0;
+      const { bytesMax } = topic;
+      topic.bytesMax = 2_000;
+      world.at(ms, null, () => {
+        topic.bytesMax = bytesMax;
+      });
+      return ms;
     },
   },
   {

@@ -1,14 +1,11 @@
+import type { Asking, JoinAnswer, JoinRequest, SyncAnswer } from "./group-requests.ts";
+import { ERROR } from "./kafka-errors.ts";
 import type { World } from "./world.ts";
-
-const GROUP_ERROR = {
-  ILLEGAL_GENERATION: 22,
-  UNKNOWN_MEMBER_ID: 25,
-  REBALANCE_IN_PROGRESS: 27,
-  MEMBER_ID_REQUIRED: 79,
-} as const;
 
 interface Member {
   readonly id: string;
+  /** Of a static member: it keeps its place through a restart. */
+  readonly instanceId: string | null;
   metadata: Buffer;
   sessionMs: number;
   rebalanceMs: number;
@@ -17,26 +14,6 @@ interface Member {
   join: ((answer: JoinAnswer) => void) | null;
   sync: ((answer: SyncAnswer) => void) | null;
   assignment: Buffer;
-}
-
-export interface JoinAnswer {
-  readonly errorCode: number;
-  readonly generationId: number;
-  readonly leader: string;
-  readonly memberId: string;
-  readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[];
-}
-
-export interface SyncAnswer {
-  readonly errorCode: number;
-  readonly assignment: Buffer;
-}
-
-export interface JoinRequest {
-  readonly memberId: string;
-  readonly metadata: Buffer;
-  readonly sessionMs: number;
-  readonly rebalanceMs: number;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -59,58 +36,53 @@ export class Group {
   #preparations = 0;
   /** Member ids that were given out and have not joined yet. */
   readonly #given = new Set<string>();
+  /** Static members' ids, by instance. */
+  readonly #statics = new Map<string, string>();
 
   constructor(world: World) {
     this.#world = world;
   }
 
   join(request: JoinRequest, answer: (answer: JoinAnswer) => void): void {
-    const { memberId } = request;
+    const { memberId, instanceId } = request;
     if (memberId === "") {
-      this.#ids += 1;
-      const given = `member-${this.#ids}`;
-      this.#given.add(given);
-      answer(this.#joinError(GROUP_ERROR.MEMBER_ID_REQUIRED, given));
+      const given = this.#newId();
+      if (instanceId === null) {
+        this.#given.add(given);
+        answer(this.#joinError(ERROR.MEMBER_ID_REQUIRED, given));
+      } else this.#joinStatic(given, instanceId, request, answer);
       return;
     }
+    const fenced = this.#fenced(memberId, instanceId);
     let member = this.members.get(memberId);
-    if (member === undefined) {
-      if (!this.#given.delete(memberId)) {
-        answer(this.#joinError(GROUP_ERROR.UNKNOWN_MEMBER_ID, memberId));
-        return;
-      }
-      const { metadata, sessionMs, rebalanceMs } = request;
-      const seenAt = this.#world.now;
-      member = { id: memberId, metadata, sessionMs, rebalanceMs, seenAt, join: null, sync: null, assignment: NOTHING };
-      this.members.set(memberId, member);
-      this.#watch(member);
-    } else if (this.state === "stable" && memberId !== this.#leader && member.metadata.equals(request.metadata)) {
+    if (fenced !== 0 || (member === undefined && !this.#given.delete(memberId))) {
+      answer(this.#joinError(fenced || ERROR.UNKNOWN_MEMBER_ID, memberId));
+      return;
+    }
+    if (member === undefined) member = this.#add(memberId, request);
+    else if (this.state === "stable" && memberId !== this.#leader && member.metadata.equals(request.metadata)) {
       member.seenAt = this.#world.now;
       answer(this.#joined(member));
       return;
     }
-    member.metadata = request.metadata;
-    member.join = answer;
-    member.seenAt = this.#world.now;
-    if (this.state === "preparing") this.#completeWhenAll();
-    else this.#prepare();
+    this.#wait(member, request, answer);
   }
 
   sync(
-    memberId: string,
-    generation: number,
+    asking: Asking,
     assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[],
     answer: (answer: SyncAnswer) => void,
   ): void {
+    const { memberId } = asking;
     const member = this.members.get(memberId);
-    const errorCode = this.#problem(memberId, generation);
+    const errorCode = this.#problem(asking);
     if (member === undefined || errorCode !== 0) {
       answer({ errorCode, assignment: NOTHING });
       return;
     }
     member.seenAt = this.#world.now;
     if (this.state === "preparing") {
-      answer({ errorCode: GROUP_ERROR.REBALANCE_IN_PROGRESS, assignment: NOTHING });
+      answer({ errorCode: ERROR.REBALANCE_IN_PROGRESS, assignment: NOTHING });
       return;
     }
     if (this.state === "stable") {
@@ -131,26 +103,41 @@ export class Group {
   }
 
   /** @returns the error code. */
-  heartbeat(memberId: string, generation: number): number {
-    const problem = this.#problem(memberId, generation);
+  heartbeat(asking: Asking): number {
+    const problem = this.#problem(asking);
     if (problem !== 0) return problem;
-    (this.members.get(memberId) as Member).seenAt = this.#world.now;
-    return this.state === "preparing" ? GROUP_ERROR.REBALANCE_IN_PROGRESS : 0;
+    (this.members.get(asking.memberId) as Member).seenAt = this.#world.now;
+    return this.state === "preparing" ? ERROR.REBALANCE_IN_PROGRESS : 0;
   }
 
   /** Whether a member may commit now. @returns the error code. */
-  mayCommit(memberId: string, generation: number): number {
-    const problem = this.#problem(memberId, generation);
+  mayCommit(asking: Asking): number {
+    const problem = this.#problem(asking);
     if (problem !== 0) return problem;
-    return this.state === "completing" ? GROUP_ERROR.REBALANCE_IN_PROGRESS : 0;
+    return this.state === "completing" ? ERROR.REBALANCE_IN_PROGRESS : 0;
+  }
+
+  /** The same in a transaction, where who names no membership is not asked for one. @returns the error code. */
+  mayCommitInTransaction(asking: Asking): number {
+    const namesNone = asking.memberId === "" && asking.generation < 0 && asking.instanceId === null;
+    return namesNone ? 0 : this.#problem(asking);
   }
 
   /** @returns the error code. */
   leave(memberId: string): number {
     const member = this.members.get(memberId);
-    if (member === undefined) return GROUP_ERROR.UNKNOWN_MEMBER_ID;
+    if (member === undefined) return ERROR.UNKNOWN_MEMBER_ID;
     this.#remove(member);
     return 0;
+  }
+
+  /** As it is told to who asks. */
+  described(groupId: string): object {
+    const members = [...this.members.values()].map(({ id, assignment }) => {
+      return { memberId: id, memberAssignment: assignment };
+    });
+    const groupState = this.state === "stable" ? "Stable" : "PreparingRebalance";
+    return { errorCode: 0, groupId, groupState, members };
   }
 
   /** Another broker coordinates it now: it knows who was a member, and nothing of what was under way. */
@@ -163,9 +150,61 @@ export class Group {
     if (this.members.size > 0 && this.state !== "stable") this.#prepare();
   }
 
-  #problem(memberId: string, generation: number): number {
-    if (!this.members.has(memberId)) return GROUP_ERROR.UNKNOWN_MEMBER_ID;
-    return generation === this.generation ? 0 : GROUP_ERROR.ILLEGAL_GENERATION;
+  #newId(): string {
+    this.#ids += 1;
+    return `member-${this.#ids}`;
+  }
+
+  #problem({ memberId, generation, instanceId }: Asking): number {
+    const fenced = this.#fenced(memberId, instanceId);
+    if (fenced !== 0) return fenced;
+    if (!this.members.has(memberId)) return ERROR.UNKNOWN_MEMBER_ID;
+    return generation === this.generation ? 0 : ERROR.ILLEGAL_GENERATION;
+  }
+
+  /** Whether another process has come under the same instance id. */
+  #fenced(memberId: string, instanceId: string | null): number {
+    if (instanceId === null) return 0;
+    const known = this.#statics.get(instanceId);
+    if (known === undefined) return ERROR.UNKNOWN_MEMBER_ID;
+    return known === memberId ? 0 : ERROR.FENCED_INSTANCE_ID;
+  }
+
+  #add(id: string, { instanceId, metadata, sessionMs, rebalanceMs }: JoinRequest): Member {
+    const timing = { sessionMs, rebalanceMs, seenAt: this.#world.now };
+    const member = { id, instanceId, metadata, ...timing, join: null, sync: null, assignment: NOTHING };
+    this.members.set(id, member);
+    if (instanceId !== null) this.#statics.set(instanceId, id);
+    this.#watch(member);
+    return member;
+  }
+
+  /** Waits until the others have joined as well. */
+  #wait(member: Member, request: JoinRequest, answer: (answer: JoinAnswer) => void): void {
+    member.metadata = request.metadata;
+    member.join = answer;
+    member.seenAt = this.#world.now;
+    if (this.state === "preparing") this.#completeWhenAll();
+    else this.#prepare();
+  }
+
+  /** A process that begins: in the place of the one before under its instance id, whose member id counts no more. */
+  #joinStatic(id: string, instanceId: string, request: JoinRequest, answer: (answer: JoinAnswer) => void): void {
+    const before = this.members.get(this.#statics.get(instanceId) ?? "");
+    const member = this.#add(id, request);
+    if (before !== undefined) {
+      this.members.delete(before.id);
+      before.join?.(this.#joinError(ERROR.FENCED_INSTANCE_ID, before.id));
+      before.sync?.({ errorCode: ERROR.FENCED_INSTANCE_ID, assignment: NOTHING });
+      member.assignment = before.assignment;
+      if (this.#leader === before.id) this.#leader = id;
+      // Nothing changes for the others, whatever it says of itself.
+      if (this.state === "stable") {
+        answer(this.#joined(member));
+        return;
+      }
+    }
+    this.#wait(member, request, answer);
   }
 
   #joinError(errorCode: number, memberId: string): JoinAnswer {
@@ -173,7 +212,9 @@ export class Group {
   }
 
   #joined(member: Member): JoinAnswer {
-    const known = [...this.members.values()].map(({ id, metadata }) => ({ memberId: id, metadata }));
+    const known = [...this.members.values()].map(({ id, instanceId, metadata }) => {
+      return { memberId: id, groupInstanceId: instanceId, metadata };
+    });
     const members = member.id === this.#leader ? known : [];
     return { errorCode: 0, generationId: this.generation, leader: this.#leader, memberId: member.id, members };
   }
@@ -183,14 +224,18 @@ export class Group {
     this.#preparations += 1;
     const preparation = this.#preparations;
     for (const member of this.members.values()) {
-      member.sync?.({ errorCode: GROUP_ERROR.REBALANCE_IN_PROGRESS, assignment: NOTHING });
+      member.sync?.({ errorCode: ERROR.REBALANCE_IN_PROGRESS, assignment: NOTHING });
       member.sync = null;
     }
     const longest = Math.max(...[...this.members.values()].map(({ rebalanceMs }) => rebalanceMs));
     this.#world.at(longest, null, () => {
       if (this.state !== "preparing" || preparation !== this.#preparations) return;
-      for (const member of [...this.members.values()]) if (member.join === null) this.members.delete(member.id);
-      this.#complete();
+      for (const member of [...this.members.values()])
+        if (member.join === null && member.instanceId === null) this.members.delete(member.id);
+      // A static member is waited for until its session ends; but somebody must lead.
+      const someJoined = [...this.members.values()].some(({ join }) => join !== null);
+      if (someJoined || this.members.size === 0) this.#complete();
+      else this.#prepare();
     });
     this.#completeWhenAll();
   }
@@ -201,14 +246,15 @@ export class Group {
 
   #complete(): void {
     this.generation += 1;
-    const [first] = this.members.keys();
+    const joined = [...this.members.values()].filter(({ join }) => join !== null);
+    const [first] = joined;
     if (first === undefined) {
       this.state = "empty";
       return;
     }
     this.state = "completing";
-    if (!this.members.has(this.#leader)) this.#leader = first;
-    for (const member of this.members.values()) {
+    if (!joined.some(({ id }) => id === this.#leader)) this.#leader = first.id;
+    for (const member of joined) {
       member.seenAt = this.#world.now;
       member.join?.(this.#joined(member));
       member.join = null;
@@ -217,6 +263,7 @@ export class Group {
 
   #remove(member: Member): void {
     this.members.delete(member.id);
+    if (member.instanceId !== null) this.#statics.delete(member.instanceId);
     if (this.members.size === 0) {
       this.generation += 1;
       this.state = "empty";

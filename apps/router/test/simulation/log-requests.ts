@@ -1,10 +1,17 @@
 import { crc32c, Reader, type RecordsBatch, readRecordsBatch, Writer } from "@platformatic/kafka";
+import { ATTRIBUTES_AT, CRC_AT } from "../../src/domain/batch-format.ts";
 
 /** The requests that carry records, as brokers read and answer them: https://kafka.apache.org/protocol */
-export interface ProducedTopic {
-  readonly name: string;
-  /** Without a batch when its bytes are not what its checksum says. */
-  readonly parts: readonly { readonly index: number; readonly batch: RecordsBatch | null; readonly size: number }[];
+export interface ProducedBatch {
+  readonly index: number;
+  /** Null when its bytes are not what its checksum says. */
+  readonly batch: RecordsBatch | null;
+  readonly bytes: Buffer;
+}
+
+export interface Produced {
+  readonly transactionalId: string | null;
+  readonly topics: readonly { readonly name: string; readonly parts: readonly ProducedBatch[] }[];
 }
 
 export interface ProducedAnswer {
@@ -23,31 +30,29 @@ export interface FetchedAnswer {
     readonly index: number;
     readonly errorCode: number;
     readonly end: number;
+    readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: number }[];
     readonly log: Buffer;
   }[];
 }
 
-/** Where a batch has its checksum, and from where on that holds. */
-const CRC_AT = 17;
-const ATTRIBUTES_AT = 21;
-
 /** transactional_id acks timeout_ms [topic [partition records]] */
-export function readProduce(bytes: Buffer): ProducedTopic[] {
-  const reader = Reader.from(bytes);
-  reader.readNullableString();
+export function readProduce(request: Buffer): Produced {
+  const reader = Reader.from(request);
+  const transactionalId = reader.readNullableString();
   if (reader.readInt16() !== -1) throw new Error("a router must ask for all replicas' acknowledgement");
   reader.readInt32();
-  return reader.readArray((ofTopics) => ({
+  const topics = reader.readArray((ofTopics) => ({
     name: ofTopics.readString(),
     parts: ofTopics.readArray((ofParts) => {
       const index = ofParts.readInt32();
       const size = ofParts.readUnsignedVarInt() - 1;
-      const stored = Buffer.from(bytes.subarray(ofParts.position, ofParts.position + size));
+      const bytes = Buffer.from(request.subarray(ofParts.position, ofParts.position + size));
       ofParts.skip(size);
-      const isWhole = crc32c(stored.subarray(ATTRIBUTES_AT)) === stored.readUInt32BE(CRC_AT);
-      return { index, batch: isWhole ? readRecordsBatch(Reader.from(stored)) : null, size };
+      const isWhole = crc32c(bytes.subarray(ATTRIBUTES_AT)) === bytes.readUInt32BE(CRC_AT);
+      return { index, batch: isWhole ? readRecordsBatch(Reader.from(bytes)) : null, bytes };
     }),
   }));
+  return { transactionalId: transactionalId ?? null, topics };
 }
 
 export function writeProduced(topics: readonly ProducedAnswer[]): Buffer {
@@ -88,10 +93,13 @@ export function writeFetched(topics: readonly FetchedAnswer[]): Buffer {
     .appendInt16(0)
     .appendInt32(0)
     .appendArray([...topics], (writer, { topicId, partitions }) => {
-      writer.appendUUID(topicId).appendArray([...partitions], (inner, { index, errorCode, end, log }) => {
+      writer.appendUUID(topicId).appendArray([...partitions], (inner, { index, errorCode, end, aborted, log }) => {
         inner.appendInt32(index).appendInt16(errorCode);
         inner.appendInt64(BigInt(end)).appendInt64(BigInt(end)).appendInt64(0n);
-        inner.appendArray(null, () => {}).appendInt32(-1);
+        inner.appendArray([...aborted], (list, { producerId, firstOffset }) => {
+          list.appendInt64(producerId).appendInt64(BigInt(firstOffset));
+        });
+        inner.appendInt32(-1);
         inner.appendUnsignedVarInt(log.length + 1);
         if (log.length > 0) inner.append(log);
       });

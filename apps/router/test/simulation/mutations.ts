@@ -69,4 +69,60 @@ export const MUTATIONS: Readonly<Record<string, readonly Mutation[]>> = {
       to: "onRevoke: async () => {},",
     },
   ],
+  "a-transaction-is-committed-without-what-was-refused": [
+    {
+      file: `${ROUTER}/adapters/transactional-sink.ts`,
+      from: "if (failure !== undefined) throw failure;",
+      to: "",
+    },
+  ],
+  "offsets-are-moved-by-anybody": [
+    {
+      file: `${ROUTER}/adapters/transactional-sink.ts`,
+      from: "const { memberId, generationId } = first.batch.membership;",
+      to: 'const memberId = "", generationId = -1;',
+    },
+  ],
+  "offsets-that-a-transaction-moves-are-read": [
+    {
+      file: `${ROUTER}/adapters/group-offsets.ts`,
+      from: "offsetFetchV8.api.async(connection, request, true)",
+      to: "offsetFetchV8.api.async(connection, request, false)",
+    },
+  ],
+  "aborted-records-are-read": [
+    {
+      file: `${ROUTER}/adapters/fetched-records.ts`,
+      from: "return batch.isTransactional && producers.has(batch.producerId);",
+      to: "return false;",
+    },
+  ],
+  "a-held-copy-is-overtaken": [
+    {
+      file: `${ROUTER}/domain/return-cursors.ts`,
+      from: "if (waiting !== undefined) {",
+      to: "if (waiting !== undefined && Math.random() < 0.5) {",
+    },
+  ],
+  "cursors-before-acknowledgement": [
+    {
+      file: `${ROUTER}/adapters/stretch-return.ts`,
+      from: "return await writer.write(write, returning.commitOf(next));",
+      to: "writer.write(write, returning.commitOf(next)).catch(() => {});\n return [];",
+    },
+  ],
+  "a-static-member-keeps-what-it-has": [
+    {
+      file: `${ROUTER}/adapters/group-membership.ts`,
+      from: "await this.#options.onRevoke();",
+      to: "if (this.#options.instanceId === undefined) await this.#options.onRevoke();",
+    },
+  ],
+  "a-group-taken-over-is-taken-for-whole": [
+    {
+      file: `${ROUTER}/adapters/group-membership.ts`,
+      from: "this.#unsure = this.#options.instanceId !== undefined;",
+      to: "",
+    },
+  ],
 };

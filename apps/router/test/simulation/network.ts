@@ -25,8 +25,8 @@ export interface Server {
   handle(request: Request, link: Link, answer: (answer: Answer) => void): void;
 }
 
-const PRODUCE = 0;
-const OFFSET_COMMIT = 8;
+/** Writes and commits: Produce, OffsetCommit, AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit, InitProducerId. */
+const LOSABLE: ReadonlySet<number> = new Set([0, 8, 22, 24, 25, 26, 28]);
 
 /** Processes, brokers, and what lies between them. */
 export class Network {
@@ -56,10 +56,10 @@ export class Network {
   }
 
   /** @param connected is called in an event of the process, with false when nobody listens there. */
-  connect(process: SimulatedProcess, name: string, connected: (link: Link | null) => void): void {
+  connect(process: SimulatedProcess, clientId: string, name: string, connected: (link: Link | null) => void): void {
     this.world.at(2 * this.delay(process, name), process, () => {
       if (this.servers.get(name)?.up !== true) return connected(null);
-      const link = new Link(this, process, name);
+      const link = new Link(this, process, clientId, name);
       this.links.add(link);
       connected(link);
     });
@@ -74,6 +74,8 @@ export class Network {
 /** A connection of a process to a server: in order both ways, one request at a time at the server. */
 export class Link {
   readonly process: SimulatedProcess;
+  /** What the client calls itself. */
+  readonly clientId: string;
   readonly name: string;
   /** Called in an event of the process. */
   onClosed: () => void = () => {};
@@ -85,8 +87,9 @@ export class Link {
   #busy = false;
   readonly #waiting: Request[] = [];
 
-  constructor(network: Network, process: SimulatedProcess, name: string) {
+  constructor(network: Network, process: SimulatedProcess, clientId: string, name: string) {
     this.#network = network;
+    this.clientId = clientId;
     this.process = process;
     this.name = name;
   }
@@ -124,7 +127,7 @@ export class Link {
     const request = this.#waiting[0];
     if (this.#busy || request === undefined || server === undefined || !this.#reachesServer) return;
     this.#waiting.shift();
-    const loses = this.#network.lostAnswers > 0 && (request.apiKey === PRODUCE || request.apiKey === OFFSET_COMMIT);
+    const loses = this.#network.lostAnswers > 0 && LOSABLE.has(request.apiKey);
     if (loses) {
       this.#network.lostAnswers -= 1;
       if (this.#network.world.chance.is(0.3)) {

@@ -1,10 +1,12 @@
+import { parkedGroup } from "@plugboard/contract";
 import type { RoutingTable } from "@plugboard/routing-table";
-import { check, type Findings, RULE_AGE_MS_MAX } from "./check.ts";
+import { check, type Findings } from "./check.ts";
 import { Cluster } from "./cluster.ts";
 import { ControlPlane } from "./control-plane.ts";
+import { RULE_AGE_MS_MAX } from "./facts.ts";
 import { FAULTS, type Fault, type Rig } from "./faults.ts";
 import { History } from "./history.ts";
-import { DEAD_LETTERS_TOPIC, DELIVERIES_TOPIC, EVENTS_TOPIC, PARKED_TOPIC } from "./names.ts";
+import { DEAD_LETTERS_TOPIC, DELIVERIES_TOPIC, EVENTS_TOPIC, GROUP, PARKED_TOPIC } from "./names.ts";
 import { giveKafka } from "./network.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { IN_FLIGHT_BYTES, SimulatedRouter } from "./simulated-router.ts";
@@ -17,8 +19,20 @@ const LOAD_MS = 6_000;
 const HEAL_MS_MAX = 120_000;
 /** What comes late, comes by then. */
 const REST_MS = 3_000;
+/** Between looks whether a process has ended. */
+const REPLACE_LOOK_MS = 100;
+
+type Delivery = "at-least-once" | "exactly-once";
+
+/** What a schedule is confined to; the seed decides the rest. */
+export interface Confinement {
+  readonly faults: readonly string[];
+  readonly delivery: Delivery | undefined;
+}
+
 export interface ScheduleResult extends Findings {
   readonly seed: number;
+  readonly delivery: Delivery;
   readonly faults: readonly string[];
   readonly inputs: number;
   readonly copies: number;
@@ -30,7 +44,7 @@ export interface ScheduleResult extends Findings {
 }
 
 /** One world, from its seed: some routers under load, faults, healing, and everything held against what had to be. */
-export async function runSchedule(seed: number, only: readonly string[] = []): Promise<ScheduleResult> {
+export async function runSchedule(seed: number, only: Confinement): Promise<ScheduleResult> {
   const simulation = new Simulation(seed, only);
   return await simulation.run();
 }
@@ -47,15 +61,19 @@ class Simulation implements Rig {
   readonly #routers: SimulatedRouter[] = [];
   readonly #faults: readonly Fault[];
   readonly #trace: string[] = [];
+  readonly #delivery: Delivery;
+  /** Whether routers keep their places in the group through a restart. */
+  readonly #static: boolean;
+  #places = 0;
   #healedAt = LOAD_MS;
 
-  constructor(seed: number, only: readonly string[]) {
+  constructor(seed: number, { faults: only, delivery }: Confinement) {
     this.#seed = seed;
     this.world = new World(seed);
     useWorld(this.world);
     const { chance } = this.world;
     this.history = new History(this.world);
-    this.cluster = new Cluster(this.world, 1 + chance.below(3), EVENTS_TOPIC, this.history);
+    this.cluster = new Cluster(this.world, 1 + chance.below(3), [EVENTS_TOPIC, PARKED_TOPIC], this.history);
     giveKafka(this.world, this.cluster.network);
     this.controlPlane = new ControlPlane(this.world);
     this.#workload = new Workload(this.world, this.cluster, this.controlPlane);
@@ -67,14 +85,30 @@ class Simulation implements Rig {
     for (const name of this.pluginTopics) this.cluster.createTopic(name, 2);
     const possible = only.length === 0 ? FAULTS : FAULTS.filter(({ name }) => only.includes(name));
     this.#faults = Array.from({ length: chance.below(7) }, () => chance.oneOf(possible));
+    const drawn = chance.is(0.5) ? "exactly-once" : "at-least-once";
+    this.#delivery = delivery ?? drawn;
+    this.#static = this.exactlyOnce || chance.is(0.5);
   }
 
   running(): SimulatedRouter[] {
     return this.#routers.filter(({ process }) => process.alive);
   }
 
-  replace(_router: SimulatedRouter, afterMs: number): void {
-    this.#startRouter(afterMs);
+  get exactlyOnce(): boolean {
+    return this.#delivery === "exactly-once";
+  }
+
+  replace(router: SimulatedRouter, afterMs: number): void {
+    this.world.at(afterMs, null, () => {
+      const { instanceId } = router;
+      const isTaken = instanceId !== undefined && this.running().some((other) => other.instanceId === instanceId);
+      if (router.process.alive && isTaken) this.replace(router, REPLACE_LOOK_MS);
+      else if (!isTaken) this.#startRouter(0, instanceId);
+    });
+  }
+
+  add(twin?: SimulatedRouter): void {
+    this.#startRouter(0, twin?.instanceId);
   }
 
   async run(): Promise<ScheduleResult> {
@@ -92,15 +126,18 @@ class Simulation implements Rig {
     await world.run(world.now + HEAL_MS_MAX, () => this.#isQuiet());
     const settled = this.#isQuiet();
     await world.run(world.now + REST_MS);
-    if (!settled) history.broken.push(`stuck: ${this.#progress()} after ${HEAL_MS_MAX} ms without faults`);
+    if (!settled) history.broken.push(`stuck: ${this.#behind()} after ${HEAL_MS_MAX} ms without faults`);
     await this.#checkTables();
     history.broken.push(...world.crashes.map((crash) => `crashed: ${crash}`));
     return this.#result();
   }
 
-  #startRouter(afterMs: number): void {
+  #startRouter(afterMs: number, place?: string): void {
+    if (place === undefined) this.#places += 1;
     const router = new SimulatedRouter(`router-${this.#routers.length + 1}`, {
       world: this.world,
+      delivery: this.#delivery,
+      instanceId: this.#static ? (place ?? `place-${this.#places}`) : undefined,
       brokers: this.cluster.addresses,
       controlPlane: this.controlPlane,
       onLine: this.history.onLine,
@@ -116,21 +153,39 @@ class Simulation implements Rig {
     this.#trace.push(`${this.world.now.toFixed(1)} fault ${fault.name} for ${overMs.toFixed(0)} ms`);
   }
 
+  /** Everything is routed, and what was parked has gone back. */
   #isQuiet(): boolean {
-    const partitions = this.cluster.topics.get(EVENTS_TOPIC)?.partitions ?? [];
-    return partitions.every(({ log }, partition) => log.end === (this.cluster.coordinator.offsets.get(partition) ?? 0));
+    return this.#progress().every(({ done, end }) => done === end);
   }
 
-  #progress(): string {
-    const partitions = this.cluster.topics.get(EVENTS_TOPIC)?.partitions ?? [];
-    return partitions
-      .map(({ log }, partition) => `${this.cluster.coordinator.offsets.get(partition) ?? 0} of ${log.end}`)
+  /** How far the groups are in the partitions that they read. */
+  #progress() {
+    const { topics, groups } = this.cluster;
+    const read = [
+      [GROUP, EVENTS_TOPIC],
+      [parkedGroup(GROUP), PARKED_TOPIC],
+    ] as const;
+    return read.flatMap(([group, topic]) =>
+      (topics.get(topic)?.partitions ?? []).map(({ log: { end, stableEnd } }, partition) => {
+        const { offset: done = 0, metadata = null } = groups.committed(group, topic, partition) ?? {};
+        return { place: `${topic}/${partition}`, done, metadata, end, stableEnd };
+      }),
+    );
+  }
+
+  #behind(): string {
+    const behind = this.#progress().filter(({ done, end }) => done !== end);
+    return behind
+      .map(({ place, done, metadata, end, stableEnd }) => {
+        const open = stableEnd < end ? `, a transaction open from ${stableEnd} on` : "";
+        return `${place} at ${done} of ${end}${metadata === null ? "" : ` (${metadata})`}${open}`;
+      })
       .join(", ");
   }
 
   #checkBytes(): void {
     // One fetch from each broker may come on top of the limit.
-    const most = IN_FLIGHT_BYTES + this.cluster.nodes.length * this.cluster.fetchedBytesMax;
+    const most = IN_FLIGHT_BYTES + this.cluster.nodes.length * this.cluster.logs.fetchedBytesMax;
     for (const { process, inFlightBytes } of this.#routers)
       if (inFlightBytes > most)
         this.history.broken.push(`bytes in flight: ${process.name} holds ${inFlightBytes}, above ${most}`);
@@ -175,10 +230,10 @@ class Simulation implements Rig {
   }
 
   #result(): ScheduleResult {
-    const { world, history, controlPlane, suspendedMsMax } = this;
+    const { world, history, controlPlane, suspendedMsMax, exactlyOnce } = this;
     const { inputs } = this.#workload;
     const mayPark = this.#faults.some((fault) => fault.mayPark);
-    const findings = check({ history, inputs, controlPlane, suspendedMsMax, mayPark });
+    const findings = check({ history, inputs, controlPlane, exactlyOnce, suspendedMsMax, mayPark });
     const lines = history.lines.map(
       ({ at, process, level, message, detail }) =>
         `${at.toFixed(1)} ${process.name} ${level} ${message} ${shortened(detail)}`,
@@ -187,6 +242,7 @@ class Simulation implements Rig {
     return {
       ...findings,
       seed: this.#seed,
+      delivery: this.#delivery,
       faults: this.#faults.map(({ name }) => name),
       inputs: inputs.length,
       copies: history.copies.length,

@@ -1,30 +1,22 @@
-import { runSchedule, type ScheduleResult } from "./run-schedule.ts";
+import { runInProcesses } from "./run-in-processes.ts";
+import type { Confinement, ScheduleResult } from "./run-schedule.ts";
+import { runSeeds, type Seeds, TOLD_MAX } from "./run-seeds.ts";
 
-export interface SchedulesOptions {
-  readonly schedules: number;
-  /** Of the first. */
-  readonly seed: number;
-  readonly fault: readonly string[];
-  readonly trace?: boolean;
+export interface SchedulesOptions extends Seeds {
+  /** 1 runs them in this one. */
+  readonly processes: number;
   readonly say: (line: string) => void;
 }
 
-/** Broken schedules that are told of in full; more would be the same again. */
-const TOLD_MAX = 3;
-
 /** @returns the exit status: 0 when nothing was broken. */
-export async function runSchedules({ schedules, seed, fault, trace, say }: SchedulesOptions): Promise<number> {
+export async function runSchedules(options: SchedulesOptions): Promise<number> {
+  const { schedules, seed, confinement, trace, processes, say } = options;
   say(`seed ${seed}`);
   const started = performance.now();
-  const totals = { inputs: 0, copies: 0, events: 0, simulatedMs: 0, repeated: 0, parked: 0, overtakenByRule: 0 };
-  let broken = 0;
-  for (let index = 0; index < schedules; index += 1) {
-    const result = await runSchedule(seed + index, fault);
-    for (const name of Object.keys(totals) as (keyof typeof totals)[]) totals[name] += result[name];
-    if (result.broken.length > 0) broken += 1;
-    if ((result.broken.length > 0 && broken <= TOLD_MAX) || trace === true) tell(result, say);
-  }
+  const { totals, broken, told } = processes === 1 ? await runSeeds(options) : await runInProcesses(options, processes);
   const seconds = (performance.now() - started) / 1_000;
+  const shown = trace ? told : told.slice(0, TOLD_MAX);
+  for (const result of shown) tell(result, confinement, say);
   const { inputs, copies, events, simulatedMs, repeated, parked, overtakenByRule } = totals;
   say(
     `${schedules} schedules in ${seconds.toFixed(1)} s (${(simulatedMs / 3_600_000).toFixed(1)} simulated hours, ${events} steps): ` +
@@ -34,9 +26,17 @@ export async function runSchedules({ schedules, seed, fault, trace, say }: Sched
   return broken === 0 ? 0 : 1;
 }
 
-function tell({ seed, faults, broken, trace }: ScheduleResult, say: (line: string) => void): void {
-  say(`\nseed ${seed}, faults: ${faults.join(", ") || "none"}`);
+function tell(
+  { seed, delivery, faults, broken, trace }: ScheduleResult,
+  confinement: Confinement,
+  say: (line: string) => void,
+): void {
+  say(`\nseed ${seed}, ${delivery}, faults: ${faults.join(", ") || "none"}`);
   for (const line of trace) say(`    ${line}`);
   for (const line of broken) say(`  ${line}`);
-  say(`  Again: npm run simulate -- --schedules 1 --seed ${seed}`);
+  const only = [
+    ...(confinement.delivery === undefined ? [] : ["--delivery", confinement.delivery]),
+    ...(confinement.faults.length === 0 ? [] : ["--fault", ...confinement.faults]),
+  ];
+  say(`  Again: ${["npm run simulate -- --schedules 1 --seed", seed, ...only].join(" ")}`);
 }

@@ -28,12 +28,14 @@ export class Connection extends EventEmitter {
   readonly instanceId = instances++;
   host: string | undefined;
   port: number | undefined;
+  readonly #clientId: string;
   readonly #options: typeof defaultOptions;
   readonly #inFlight = new Set<(error: Error) => void>();
   #link: Link | undefined;
 
-  constructor(_clientId: string, options: Partial<typeof defaultOptions> = {}) {
+  constructor(clientId: string, options: Partial<typeof defaultOptions> = {}) {
     super();
+    this.#clientId = clientId;
     this.setMaxListeners(0);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.#options = { ...defaultOptions, ...Object.fromEntries(given) };
@@ -63,7 +65,7 @@ export class Connection extends EventEmitter {
     );
     const process = theWorld().current;
     if (process === null) throw new Error("only a process of the world may connect");
-    kafkaOf(theWorld()).connect(process, host, (link) => {
+    kafkaOf(theWorld()).connect(process, this.#clientId, host, (link) => {
       clearTimeout(timeout);
       if (this.status !== ConnectionStatuses.CONNECTING) return link?.close();
       if (link === null) return fail(new NetworkError(`Connection to ${host}:${port} failed.`));

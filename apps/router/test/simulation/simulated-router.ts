@@ -1,6 +1,6 @@
 import { LayeredRoutingTable, type RoutingTable } from "@plugboard/routing-table";
-import { type Component, createRegistry, Lifecycle, type Logger } from "@plugboard/runtime";
-import { composeRouter } from "../../src/compose.ts";
+import { createRegistry, Lifecycle, type Logger } from "@plugboard/runtime";
+import { composeRouting } from "../../src/compose.ts";
 import { loadRouterSettings } from "../../src/settings.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
@@ -23,6 +23,9 @@ export interface LogLine {
 
 export interface RouterSurroundings {
   readonly world: World;
+  readonly delivery: "at-least-once" | "exactly-once";
+  /** Of a static member of the group, and of its transactions. */
+  readonly instanceId: string | undefined;
   readonly brokers: string;
   readonly controlPlane: ControlPlane;
   readonly onLine: (line: LogLine) => void;
@@ -56,6 +59,11 @@ export class SimulatedRouter {
     this.#surroundings.world.at(afterMs, this.process, () => this.#start());
   }
 
+  /** The place in the group that it takes, and its successor after it. */
+  get instanceId(): string | undefined {
+    return this.#surroundings.instanceId;
+  }
+
   /** As by SIGTERM. */
   stop(): void {
     const { world } = this.#surroundings;
@@ -75,7 +83,7 @@ export class SimulatedRouter {
   }
 
   #start(): void {
-    const { world, brokers, controlPlane } = this.#surroundings;
+    const { world, brokers, controlPlane, delivery, instanceId } = this.#surroundings;
     const logger = this.#logger();
     const clock = world.clockOf(this.process);
     const registry = createRegistry({ defaultMetrics: false });
@@ -90,17 +98,18 @@ export class SimulatedRouter {
       staleAfterMs: STALE_AFTER_MS,
       random: world.chance.float,
     });
-    const settings = loadRouterSettings({ ...ENVIRONMENT, KAFKA_BROKERS: brokers });
-    const router = composeRouter(
+    const settings = loadRouterSettings({
+      ...ENVIRONMENT,
+      KAFKA_BROKERS: brokers,
+      ROUTER_DELIVERY: delivery,
+      ...(instanceId !== undefined && { ROUTER_INSTANCE_ID: instanceId }),
+    });
+    const router = composeRouting(
       { ...settings, ROUTER_IN_FLIGHT_BYTES: IN_FLIGHT_BYTES, ROUTER_PARK_AFTER_MS: PARK_AFTER_MS },
       { logger, clock, registry, table: this.#watched(this.table) },
     );
     this.#inFlight = registry.getSingleMetric("router_in_flight_bytes") as unknown as Samples;
-    // The simulated coordinator knows one group: what is parked stays there.
-    const components: Component[] = router.components.filter(
-      (component) => component !== router.server && component.name !== "parked-return",
-    );
-    this.#lifecycle = new Lifecycle(components, { logger });
+    this.#lifecycle = new Lifecycle(router.components, { logger });
     void this.#lifecycle.start();
   }
 
