@@ -16,8 +16,9 @@ const LABELS: Readonly<Record<string, string>> = {
   status: "HTTP statuses, or those of the sync path",
   event: "types of events that the core emits",
   version: "the one that runs",
+  resource: "resources that a plugin declares",
   ...Object.fromEntries(
-    ["reason", "result", "outcome", "outbox", "check", "call", "state", "lane"].map((name) => [
+    ["reason", "result", "outcome", "outbox", "check", "call", "state", "lane", "phase"].map((name) => [
       name,
       "a closed list in the code",
     ]),
@@ -30,7 +31,10 @@ const WITHOUT_UNIT = new Set([
   "plugboard_health_check_passing",
   "plugboard_unsafe_settings",
   "manager_plugin_maintenance",
+  "plugin_breaker_open",
   "plugin_in_flight",
+  "plugin_phase",
+  "plugin_resource_available",
   "plugin_retries_waiting",
   "plugin_retries_limit",
 ]);
