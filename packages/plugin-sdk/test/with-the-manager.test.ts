@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import {
   createTestDatabase,
@@ -22,6 +25,7 @@ let manager: ServiceProcess;
 let managerUrl: string;
 let managerDatabase: Awaited<ReturnType<typeof createTestDatabase>>;
 let plugin: RunningPlugin | null = null;
+let keys: string;
 const seen: unknown[] = [];
 
 const definition = definePlugin({
@@ -59,6 +63,7 @@ const mint = async (role: string, subject: string): Promise<string> =>
   String((await ask("POST", "/v1/tokens", ADMIN_TOKEN, { role, subject })).body.token);
 
 beforeAll(async () => {
+  keys = await mkdtemp(join(tmpdir(), "plugboard-keys-"));
   stage = await openStage("joined");
   managerDatabase = await createTestDatabase();
   const { kafkaBrokers, redisUrl } = testEnvironment();
@@ -94,6 +99,7 @@ afterAll(async () => {
   await manager?.kill();
   await managerDatabase?.drop();
   await stage?.close();
+  await rm(keys, { recursive: true, force: true });
 });
 
 test("a plugin and the real manager: registration, refused and applied settings, delivery, submit, action, goodbye", async () => {
@@ -104,7 +110,7 @@ test("a plugin and the real manager: registration, refused and applied settings,
     stage.environment({
       MANAGER_URL: managerUrl,
       MANAGER_TOKEN: await mint("plugin", "joined"),
-      PLUGIN_KEYS_DIR: `/tmp/${stage.prefix}keys`,
+      PLUGIN_KEYS_DIR: keys,
     }),
   );
   await plugin.ready(AbortSignal.timeout(WAIT_MS));
