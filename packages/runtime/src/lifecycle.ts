@@ -11,6 +11,13 @@ export interface Component {
   readonly broken?: Promise<never>;
 }
 
+/** A component's `broken`, and what rejects it. Handled already: whoever runs the process looks at it; in a test nobody may. */
+export function breakable(): { readonly broken: Promise<never>; readonly fail: (error: unknown) => void } {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {});
+  return { broken: promise, fail: reject };
+}
+
 export interface LifecycleOptions {
   readonly logger: Logger;
   /** Longest a component may take to start, milliseconds. */

@@ -1,7 +1,7 @@
 import { Failure } from "@plugboard/contract";
 import { Gauge, type Registry } from "prom-client";
 import type { Clock } from "./clock.ts";
-import { type Component, withDeadline } from "./lifecycle.ts";
+import { breakable, type Component, withDeadline } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import { env, setting } from "./settings.ts";
 
@@ -58,11 +58,9 @@ export class StartSafety implements Component {
 
   constructor(options: StartSafetyOptions) {
     this.#options = options;
-    const { promise, reject } = Promise.withResolvers<never>();
-    // Whoever runs the process looks at it; in a test nobody may.
-    promise.catch(() => {});
-    this.broken = promise;
-    this.#break = reject;
+    const { broken, fail } = breakable();
+    this.broken = broken;
+    this.#break = fail;
     registerSafetyMetric(options.registry, () => this.#findings.filter(({ grade }) => grade === "unsafe").length);
   }
 

@@ -1,4 +1,4 @@
-import { type Component, withDeadline } from "@plugboard/runtime";
+import { breakable, type Component, withDeadline } from "@plugboard/runtime";
 import type { Sink, Source } from "../domain/ports.ts";
 import type { BatchRouter } from "./route-batch.ts";
 import { settle, type Told } from "./settle.ts";
@@ -31,11 +31,9 @@ export class Pipeline implements Component {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
-    const { promise, reject } = Promise.withResolvers<never>();
-    // Whoever runs the process looks at it; in a test nobody may.
-    promise.catch(() => {});
-    this.broken = promise;
-    this.#break = reject;
+    const { broken, fail } = breakable();
+    this.broken = broken;
+    this.#break = fail;
   }
 
   /** Resolves at once: what routing needs may take its time, and /readyz says what is missing. */

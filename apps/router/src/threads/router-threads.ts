@@ -1,7 +1,7 @@
 import { extname, join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { Failure } from "@plugboard/contract";
-import { type Component, type Logger, withDeadline } from "@plugboard/runtime";
+import { breakable, type Component, type Logger, withDeadline } from "@plugboard/runtime";
 import type { Answers, FromThread, Question, ThreadStart, ToThread } from "./messages.ts";
 
 /** How long a thread may take to answer, milliseconds; one that routes at its limit answers between two batches. */
@@ -33,10 +33,9 @@ export class RouterThreads implements Component {
   constructor(count: number, logger: Logger) {
     this.#count = count;
     this.#logger = logger;
-    const { promise, reject } = Promise.withResolvers<never>();
-    promise.catch(() => {});
-    this.broken = promise;
-    this.#break = reject;
+    const { broken, fail } = breakable();
+    this.broken = broken;
+    this.#break = fail;
   }
 
   async start(): Promise<void> {
