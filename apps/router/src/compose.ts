@@ -41,6 +41,14 @@ import type { RouterSettings } from "./settings.ts";
 /** Above the table's own staleness bound (5 s): by then routing waits. */
 const TABLE_STALE_SECONDS_MAX = 10;
 
+/** What /readyz of a router looks at, in one thread as in several. */
+export const HEALTH_CHECKS = [
+  { name: "partitions", critical: true },
+  { name: "routing-table", critical: true },
+  // Routing does without.
+  { name: "parked-return", critical: false },
+] as const;
+
 /** What routes, without a surface. */
 export interface Routing {
   /** In the order of their start. */
@@ -142,12 +150,12 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
     malformedLog: new SparseLog(logger, clock),
     now: clock.now,
   });
-  const checks: HealthCheck[] = [
-    { name: "partitions", critical: true, problem: () => pipeline.problem() },
-    { name: "routing-table", critical: true, problem: () => tableProblem(table) },
-    // Routing does without.
-    { name: "parked-return", critical: false, problem: () => parkedReturn.problem() },
-  ];
+  const problems: Record<(typeof HEALTH_CHECKS)[number]["name"], HealthCheck["problem"]> = {
+    partitions: () => pipeline.problem(),
+    "routing-table": () => tableProblem(table),
+    "parked-return": () => parkedReturn.problem(),
+  };
+  const checks = HEALTH_CHECKS.map((check): HealthCheck => ({ ...check, problem: problems[check.name] }));
   const status = new StatusReader({
     instance: settings.ROUTER_INSTANCE_ID ?? null,
     delivery: settings.ROUTER_DELIVERY,

@@ -1,16 +1,10 @@
 import { type Component, type HealthCheck, HttpServer, type Logger, oncePerScrape } from "@plugboard/runtime";
+import { HEALTH_CHECKS } from "../compose.ts";
 import { createOpsApp } from "../http/ops-app.ts";
 import type { RouterSettings } from "../settings.ts";
 import { mergeHealth, mergeStatus } from "./merge-status.ts";
 import { RouterThreads } from "./router-threads.ts";
 import { GatheredRegistry } from "./thread-metrics.ts";
-
-/** The checks that every thread has; see composeRouting. */
-const CHECKS = [
-  { name: "partitions", critical: true },
-  { name: "routing-table", critical: true },
-  { name: "parked-return", critical: false },
-] as const;
 
 /** A router of several threads (ROUTER_THREADS) behind one surface. */
 export function composeThreads(
@@ -19,7 +13,7 @@ export function composeThreads(
 ): { readonly components: readonly Component[] } {
   const threads = new RouterThreads(settings.ROUTER_THREADS, logger);
   const health = oncePerScrape(async () => mergeHealth(await threads.ask("health")));
-  const checks = CHECKS.map(
+  const checks = HEALTH_CHECKS.map(
     ({ name, critical }): HealthCheck => ({
       name,
       critical,

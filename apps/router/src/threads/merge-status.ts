@@ -8,7 +8,7 @@ import type { RouterStatus } from "../domain/router-status.ts";
 export function mergeStatus(statuses: readonly RouterStatus[]): RouterStatus {
   const [first] = statuses;
   if (first === undefined) throw new Error("there is no thread to tell of");
-  const sum = (pick: (status: RouterStatus) => number) => statuses.reduce((total, status) => total + pick(status), 0);
+  const sum = (pick: (status: RouterStatus) => number) => sumOf(statuses, pick);
   const partitions = statuses.flatMap(({ group }) => group.partitions);
   return {
     ...first,
@@ -36,7 +36,7 @@ export function mergeStatus(statuses: readonly RouterStatus[]): RouterStatus {
       ),
     ].map(([topic, all]) => ({
       topic,
-      copies: all.reduce((total, { copies }) => total + copies, 0),
+      copies: sumOf(all, ({ copies }) => copies),
     })),
     table: {
       ...first.table,
@@ -74,8 +74,8 @@ function mergeThroughput(statuses: readonly RouterStatus[]): RouterStatus["throu
   if (all.length < statuses.length) return null;
   return {
     overSeconds: largest(all.map(({ overSeconds }) => overSeconds)) ?? 0,
-    recordsPerSecond: all.reduce((total, { recordsPerSecond }) => total + recordsPerSecond, 0),
-    copiesPerSecond: all.reduce((total, { copiesPerSecond }) => total + copiesPerSecond, 0),
+    recordsPerSecond: sumOf(all, ({ recordsPerSecond }) => recordsPerSecond),
+    copiesPerSecond: sumOf(all, ({ copiesPerSecond }) => copiesPerSecond),
   };
 }
 
@@ -88,9 +88,9 @@ function mergePlugins(statuses: readonly RouterStatus[]): RouterStatus["plugins"
     .map(([plugin, all]) => ({
       plugin,
       copies: Object.fromEntries(
-        LANES.map((lane) => [lane, all.reduce((total, { copies }) => total + copies[lane], 0)]),
+        LANES.map((lane) => [lane, sumOf(all, ({ copies }) => copies[lane])]),
       ) as RouterStatus["plugins"][number]["copies"],
-      overQuota: all.reduce((total, { overQuota }) => total + overQuota, 0),
+      overQuota: sumOf(all, ({ overQuota }) => overQuota),
     }))
     .toSorted((one, other) => one.plugin.localeCompare(other.plugin, "en"));
 }
@@ -100,6 +100,10 @@ function longestByTopic(unwritable: RouterStatus["unwritable"]): RouterStatus["u
   for (const one of unwritable)
     if (one.forSeconds > (longest.get(one.topic)?.forSeconds ?? -1)) longest.set(one.topic, one);
   return [...longest.values()];
+}
+
+function sumOf<T>(items: readonly T[], pick: (item: T) => number): number {
+  return items.reduce((total, item) => total + pick(item), 0);
 }
 
 function largest(values: readonly (number | null)[]): number | null {
