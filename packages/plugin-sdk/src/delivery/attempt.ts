@@ -1,16 +1,15 @@
 import type { DeliveryOutcome } from "@plugboard/contract";
-import type { Clock } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry as retryPolicy } from "cockatiel";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import type { ContextParts } from "../handlers/handler-context.ts";
 import type { SdkMetrics } from "../metrics.ts";
-import type { Outcome } from "../outcome.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
-import { WHOLE_PLUGIN } from "../store/breaker-store.ts";
 import type { Claim, DeliveryStore } from "../store/delivery-store.ts";
 import type { RetryStore, TakenEntry, Verdict, WaitingFor } from "../store/retry-store.ts";
-import { type Call, type CallEnd, callHandler } from "./call-handler.ts";
+import { type AdmissionParts, parkedFor } from "./admission.ts";
+import { type Call, type CallEnd, callHandler, failureOf } from "./call-handler.ts";
+import { CallsUnderWay } from "./calls-under-way.ts";
 import type { CircuitBreakers } from "./circuit-breakers.ts";
 import { decideNext, decideUnresolved, type Next, plainReason } from "./decide-next.ts";
 import { checkEnablement, type EnablementParts } from "./enablement.ts";
@@ -18,7 +17,7 @@ import type { OutcomeReport } from "./outcome-publisher.ts";
 import type { MalformedRecord, Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
 
-export interface AttemptParts<Schema extends z.ZodObject> {
+export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts {
   readonly definition: PluginDefinition<Schema>;
   readonly instance: string;
   readonly enablement: EnablementParts;
@@ -33,9 +32,6 @@ export interface AttemptParts<Schema extends z.ZodObject> {
   /** Something became due in `retries` at once. */
   readonly onStored: () => void;
   readonly metrics: SdkMetrics;
-  readonly clock: Clock;
-  /** Ends the wait for the plugin's own breaker: the topic keeps what waits. */
-  readonly draining: AbortSignal;
 }
 
 /** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
@@ -47,8 +43,6 @@ const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn">, num
   busy: 1_000,
   drain: 0,
 };
-/** How often a delivery that came from the topic asks whether the plugin's own breaker is closed. */
-const BREAKER_POLL_MS = 1_000;
 /** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
 const WAIT_AGE_MS_MAX = 7 * 86_400_000;
 
@@ -69,8 +63,7 @@ const WAIT_AGE_MS_MAX = 7 * 86_400_000;
 export class Attempter<Schema extends z.ZodObject> {
   readonly #parts: AttemptParts<Schema>;
   #count = 0;
-  /** Per team, when each of its handler calls under way began; the oldest first. */
-  readonly #calls = new Map<string, Set<{ readonly since: number }>>();
+  readonly #calls = new CallsUnderWay();
 
   constructor(parts: AttemptParts<Schema>) {
     this.#parts = parts;
@@ -78,8 +71,7 @@ export class Attempter<Schema extends z.ZodObject> {
 
   /** When the oldest handler call under way of a team began, on the monotonic clock; null when there is none. */
   callingSince(team: string): number | null {
-    const [oldest] = this.#calls.get(team) ?? [];
-    return oldest?.since ?? null;
+    return this.#calls.oldestSince(team);
   }
 
   /** @param signal aborted when there is no more time at all. */
@@ -98,32 +90,12 @@ export class Attempter<Schema extends z.ZodObject> {
     const probing: string[] = [];
     let told = false;
     try {
-      const parkedMs = await this.#admitted(team, entry === null, probing);
+      const parkedMs = await parkedFor(this.#parts, team, entry === null, probing);
       if (parkedMs !== null) return await this.#wait(received, entry, "parked", parkedMs);
       told = await this.#claim(received, entry, opened, signal);
     } finally {
       if (!told) await Promise.all(probing.map((whose) => breakers.giveBack(whose)));
     }
-  }
-
-  /**
-   * Asks the plugin's breaker, then the team's. What comes from the topic waits here for the plugin's: nobody else could
-   * be served meanwhile, and the topic keeps what comes.
-   * @param probing gets those of which this delivery is the probe.
-   * @returns how long the delivery is parked; null when it may go on.
-   */
-  async #admitted(team: string, fromTopic: boolean, probing: string[]): Promise<number | null> {
-    const { breakers, clock, draining } = this.#parts;
-    for (const whose of [WHOLE_PLUGIN, team]) {
-      let admission = await breakers.admit(whose);
-      while (admission.kind === "parked" && whose === WHOLE_PLUGIN && fromTopic) {
-        await clock.sleep(Math.min(admission.waitMs, BREAKER_POLL_MS), draining);
-        admission = await breakers.admit(whose);
-      }
-      if (admission.kind === "parked") return admission.waitMs;
-      if (admission.probe) probing.push(whose);
-    }
-    return null;
   }
 
   /** Answers whether the handler told anything: it was called, and was not cut off. */
@@ -199,7 +171,7 @@ export class Attempter<Schema extends z.ZodObject> {
     const { clock, metrics } = this.#parts;
     const begun = clock.monotonic();
     metrics.inFlight.inc();
-    const ended = this.#calling(received.event.teamId, begun);
+    const ended = this.#calls.begin(received.event.teamId, begun);
     const end = await callHandler(this.#parts, { received, ...claimed }, signal).finally(() => {
       metrics.inFlight.dec();
       ended();
@@ -267,16 +239,6 @@ export class Attempter<Schema extends z.ZodObject> {
     else await breakers.failed(teamId, id, plainReason(reason));
   }
 
-  #calling(team: string, since: number): () => void {
-    const call = { since };
-    const calls = this.#calls.get(team) ?? new Set();
-    this.#calls.set(team, calls.add(call));
-    return () => {
-      calls.delete(call);
-      if (calls.size === 0) this.#calls.delete(team);
-    };
-  }
-
   async #wait(
     received: Received,
     entry: TakenEntry | null,
@@ -330,12 +292,4 @@ const PERSIST_ATTEMPTS_MAX = 5;
 async function persisted(write: () => Promise<void>): Promise<void> {
   const backoff = new ExponentialBackoff({ initialDelay: 50, maxDelay: 1_000 });
   await retryPolicy(handleAll, { maxAttempts: PERSIST_ATTEMPTS_MAX, backoff }).execute(write);
-}
-
-/** Why an attempt failed for now, or may have; null when it did not. */
-function failureOf(end: CallEnd): string | null {
-  if (end.kind === "unresolved") return end.reason;
-  if (end.kind !== "outcome") return null;
-  const { outcome }: { readonly outcome: Outcome } = end;
-  return outcome.kind === "retry" || outcome.kind === "unknown" ? outcome.reason : null;
 }

@@ -122,3 +122,11 @@ async function bounded<T>(
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }
+
+/** Why an attempt failed for now, or may have; null when it did not. */
+export function failureOf(end: CallEnd): string | null {
+  if (end.kind === "unresolved") return end.reason;
+  if (end.kind !== "outcome") return null;
+  const { outcome } = end;
+  return outcome.kind === "retry" || outcome.kind === "unknown" ? outcome.reason : null;
+}

@@ -2,6 +2,7 @@ import type { Clock } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import { Batches } from "./batches.ts";
+import { LATE_MS } from "./fair-pool.ts";
 import type { Received } from "./received.ts";
 
 /** How a plugin's handler gets its deliveries. */
@@ -16,8 +17,6 @@ export interface Handling<Schema extends z.ZodObject> {
 
 const BATCH_ITEMS_MAX = 50;
 const BATCH_WAIT_MS_MAX = 100;
-/** A handler call longer than this counts as late (hand-over.ts): what waits behind such calls leaves its window. */
-const PLACE_MS_MAX = 3_000;
 /**
  * Deliveries on their way at once, for batches: they share six connections for their claims, of which each needs about a
  * millisecond, and a wait of five seconds for one is an error.
@@ -37,7 +36,8 @@ export function oneOrBatches<Schema extends z.ZodObject>(
     waitMsMax,
     atOnceMax: concurrency,
     teamAtOnceMax: Math.ceil(concurrency / 2),
-    placeMsMax: PLACE_MS_MAX + waitMsMax,
+    // What waits behind calls that are late leaves its window.
+    placeMsMax: LATE_MS + waitMsMax,
   };
   const batches = new Batches({ definition, limits, clock });
   return {
