@@ -100,6 +100,29 @@ describe("plugboard", () => {
     });
   });
 
+  test("registers a schema that settings do not fit by force only, and names the teams", async () => {
+    const schema = { type: "object", properties: { sheet: { type: "string" } } };
+    const version = (required: string[]) =>
+      JSON.stringify({
+        id: "picky",
+        name: "Picky",
+        description: "",
+        url: "http://127.0.0.1:1",
+        version: "1",
+        events: [],
+        settings: { ...schema, required },
+      });
+    const register = (required: string[], ...more: string[]) =>
+      plugboardCli(["plugins", "register", "picky", "--file", "-", ...more], {}, version(required));
+    expect(await register([])).toMatchObject({ code: 0, out: "Registered picky.\n" });
+    await plugboardCli(["enable", "picky", "--team", "red"]);
+    await plugboardCli(["configure", "picky", "--team", "red", "--set", "other=1"]);
+    const refused = await register(["sheet"]);
+    expect([refused.code, refused.out]).toEqual([1, ""]);
+    expect(refused.err).toMatch(/\(settings-invalidated\)[\s\S]* {2}\/sheet: is required \(1 team\)\n {2}teams: red\n/);
+    expect((await register(["sheet"], "--force")).code).toBe(0);
+  });
+
   test("tries an event: 0 when it would be routed, 1 when not, with the place in the filter", async () => {
     const file = join(directory, "event.json");
     await writeFile(file, JSON.stringify(EVENT));

@@ -1,3 +1,4 @@
+import type { ConcernedTeams } from "@plugboard/contract";
 import type { CommandFailed } from "./exit-code.ts";
 import { plainText } from "./plain-text.ts";
 
@@ -10,7 +11,14 @@ export function failureText(failure: CommandFailed): string {
     ...(problem.problems ?? []).map(
       ({ path, message }) => `  ${plainText(path === "" ? "the whole" : path)}: ${plainText(message)}`,
     ),
+    ...teamsText(problem.teams),
     `  next: ${plainText(problem.next)}`,
     ...(problem.code === "internal" ? [`  request: ${problem.instance ?? "unknown"}`] : []),
   ].join("\n");
+}
+
+function teamsText(teams: ConcernedTeams | undefined): string[] {
+  if (teams === undefined) return [];
+  const more = teams.count - teams.named.length;
+  return [`  teams: ${plainText(teams.named.join(", "))}${more > 0 ? `, and ${more} more` : ""}`];
 }

@@ -46,6 +46,11 @@ export const FAILURES = {
     title: "Somebody else changed this at the same time",
     next: "Read it again and repeat the change.",
   },
+  "settings-invalidated": {
+    status: 409,
+    title: "Teams have settings that do not fit the new schema",
+    next: "Let the schema take them too (optional fields, defaults), or see docs/write-a-plugin.md for how an admin registers it all the same.",
+  },
   deregistered: { status: 409, title: "The plugin is deregistered", next: "Register it again first." },
   "too-large": { status: 413, title: "The body is too large", next: "Send less than the limit named in detail." },
   "headers-too-large": {
@@ -126,20 +131,33 @@ export const FAILURES = {
 
 export type FailureCode = keyof typeof FAILURES;
 
+/** Teams that a failure concerns: how many, and the first of them by id. */
+export interface ConcernedTeams {
+  readonly count: number;
+  readonly named: readonly string[];
+}
+
 /** An operating failure. Programmer errors are plain Errors and crash the process. */
 export class Failure extends Error {
   readonly code: FailureCode;
   readonly problems: readonly ProblemItem[];
+  readonly teams: ConcernedTeams | null;
 
   /**
    * @param detail what is wrong in this case, for people; never holds secrets.
    * @param options.problems every problem found, with its place.
+   * @param options.teams the teams it concerns, where it is about several.
    */
-  constructor(code: FailureCode, detail: string, options: { problems?: readonly ProblemItem[]; cause?: unknown } = {}) {
+  constructor(
+    code: FailureCode,
+    detail: string,
+    options: { problems?: readonly ProblemItem[]; teams?: ConcernedTeams; cause?: unknown } = {},
+  ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "Failure";
     this.code = code;
     this.problems = options.problems ?? [];
+    this.teams = options.teams ?? null;
   }
 
   get status(): number {
@@ -157,6 +175,7 @@ export interface ProblemDocument {
   readonly next: string;
   readonly instance?: string;
   readonly problems?: readonly ProblemItem[];
+  readonly teams?: ConcernedTeams;
 }
 
 /** The document a Failure is answered with. `requestId` becomes `instance`. */
@@ -171,5 +190,6 @@ export function problemDocument(failure: Failure, requestId?: string): ProblemDo
     next,
     ...(requestId === undefined ? {} : { instance: `urn:request:${requestId}` }),
     ...(failure.problems.length === 0 ? {} : { problems: failure.problems }),
+    ...(failure.teams === null ? {} : { teams: failure.teams }),
   };
 }

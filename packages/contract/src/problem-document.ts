@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { FAILURES, type FailureCode } from "./failure.ts";
+import { teamIdSchema } from "./ids.ts";
 import { problemItemSchema } from "./manager-api.ts";
 
 const CODES = Object.keys(FAILURES) as [FailureCode, ...FailureCode[]];
@@ -15,5 +16,9 @@ export const problemDocumentSchema = z
     next: z.string().describe("What to do about it."),
     instance: z.string().optional().describe("urn:request:<id>, the request's id in our logs and in x-request-id."),
     problems: z.array(problemItemSchema).optional().describe("Everything that is wrong, with its place."),
+    teams: z
+      .object({ count: z.int().positive(), named: z.array(teamIdSchema).max(100) })
+      .optional()
+      .describe("The teams concerned, where there are several: how many, and the first of them by id."),
   })
   .meta({ id: "Problem", description: "Why a request was not done (RFC 9457). docs/errors.md lists the codes." });

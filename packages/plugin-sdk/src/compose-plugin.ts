@@ -30,7 +30,7 @@ import { pluginLifecycle } from "./lifecycle/plugin-lifecycle.ts";
 import { createSdkMetrics } from "./metrics.ts";
 import { ManagerClient } from "./registration/manager-client.ts";
 import { rebuildSettings } from "./registration/rebuild-settings.ts";
-import { Registrar } from "./registration/registrar.ts";
+import { afterAdmission, Registrar } from "./registration/registrar.ts";
 import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/registration-body.ts";
 import type { ResourceMap } from "./resources/resource.ts";
 import { ResourceSet } from "./resources/resource-set.ts";
@@ -70,6 +70,8 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
   const connections = new KafkaConnections(ground);
   const { server, registrar } = composeSurface(definition, ground, connections, delivery);
+  const taking =
+    delivery === null ? [] : [delivery.loop, ...delivery.consumers].map((part) => afterAdmission(registrar, part));
   const lifecycle = pluginLifecycle({
     definition,
     ...ground,
@@ -77,7 +79,7 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
     first: [tableComponent(table, drain.draining)],
     preStart: [connections, safetyComponent(ground)],
     onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention, delivery.breakers],
-    running: [registrar, ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]), drain],
+    running: [registrar, ...taking, drain],
   });
   const live = delivery?.consumers.find(({ lane }) => lane === "live");
   const starting = () => (phases.current === "running" ? null : phases.current);

@@ -3,8 +3,12 @@ import type { PluginRecord } from "../domain/records.ts";
 import { buildPluginEntry, pluginKey } from "../domain/routing-entries.ts";
 import { Prisma } from "../generated/prisma/client.ts";
 import { writeEntry } from "./entry-versions.ts";
-import { type Database, nullableJson } from "./prisma-database.ts";
+import { type Database, nullableJson, type Transaction } from "./prisma-database.ts";
 import { pluginRecord } from "./row-mapping.ts";
+import { settingsUnderLock } from "./settings-under-lock.ts";
+
+/** Longest a change of a plugin may take, milliseconds: a new schema is held against the settings of every team, 30,000 a second. */
+const CHANGE_MS_MAX = 60_000;
 
 /** Plugins in Postgres. */
 export class PrismaPluginStore implements PluginStore {
@@ -41,7 +45,7 @@ export class PrismaPluginStore implements PluginStore {
   }
 
   /** An insert that loses a race with another first registration of the same id is repeated as a change. */
-  async change(id: string, decide: (current: PluginRecord | null) => PluginDraft): Promise<PluginRecord> {
+  async change(id: string, decide: Parameters<PluginStore["change"]>[1]): Promise<PluginRecord> {
     try {
       return await this.#changeOnce(id, decide);
     } catch (error) {
@@ -50,11 +54,12 @@ export class PrismaPluginStore implements PluginStore {
     }
   }
 
-  async #changeOnce(id: string, decide: (current: PluginRecord | null) => PluginDraft): Promise<PluginRecord> {
-    return await this.#database.$transaction(async (transaction) => {
+  async #changeOnce(id: string, decide: Parameters<PluginStore["change"]>[1]): Promise<PluginRecord> {
+    const change = async (transaction: Transaction) => {
+      // Whoever changes what a team has for the plugin shares this lock, see changeTeamPlugin.
       await transaction.$queryRaw`SELECT id FROM plugins WHERE id = ${id} FOR UPDATE`;
       const current = await transaction.plugin.findUnique({ where: { id } });
-      const draft = decide(current === null ? null : pluginRecord(current));
+      const draft = await decide(current === null ? null : pluginRecord(current), settingsUnderLock(transaction, id));
       const columns = columnsOf(draft);
       const row = await (current === null
         ? transaction.plugin.create({ data: { id, ...columns } })
@@ -62,7 +67,8 @@ export class PrismaPluginStore implements PluginStore {
       const record = pluginRecord(row);
       await writeEntry(transaction, pluginKey(id), buildPluginEntry(record));
       return record;
-    });
+    };
+    return await this.#database.$transaction(change, { timeout: CHANGE_MS_MAX });
   }
 
   async teamsInState(id: string, state: "missing" | "not-required", limit: number): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { Failure, LEASE_SECONDS, type RegistrationResponse } from "@plugboard/contract";
 import type { Clock, Logger } from "@plugboard/runtime";
+import { followSettingsSchema } from "./invalidated-settings.ts";
 import type {
   InitializeQueue,
   Lease,
@@ -19,6 +20,7 @@ import {
   type RegistrationBody,
   registered,
   registrationProblems,
+  sameJson,
   waitingChanges,
 } from "./registration.ts";
 import { pluginKey } from "./routing-entries.ts";
@@ -62,12 +64,14 @@ export class PluginService {
 
   /**
    * Registers a plugin, or takes over what it says of itself now.
-   * @param byAdmin an admin's changes of url and key need no approval.
+   * @param how.byAdmin an admin's changes of url and key need no approval.
+   * @param how.force takes a settings schema that some teams' settings do not fit.
+   * @throws Failure `settings-invalidated` for such a schema; what was registered before stands.
    */
   async register(
     id: string,
     body: RegistrationBody,
-    byAdmin: boolean,
+    how: { readonly byAdmin: boolean; readonly force: boolean },
   ): Promise<{ response: RegistrationResponse; created: boolean; routing: "current" | "pending" }> {
     const { plugins, deletions, initializes, calls, publication } = this.#use;
     await this.#check(id, body);
@@ -75,9 +79,17 @@ export class PluginService {
     await deletions.cancel(id);
     const names = await this.#topicsOf(id);
     let created = false;
-    const plugin = await plugins.change(id, (current) => {
+    const plugin = await plugins.change(id, async (current, stored) => {
       created = current === null;
-      return registered(id, body, current, this.#use.changesWait && !byAdmin);
+      if (current !== null && !sameJson(current.settingsSchema, body.settings)) {
+        const sentAgain = await followSettingsSchema(id, body.settings, stored, how.force);
+        if (sentAgain > 0)
+          this.#use.logger.warn(
+            { plugin: id, teams: sentAgain },
+            "settings that do not fit the new schema are sent again",
+          );
+      }
+      return registered(id, body, current, this.#use.changesWait && !how.byAdmin);
     });
     await deletions.cancel(id);
     await this.#followSchema(plugin);

@@ -32,11 +32,28 @@ export interface PluginStore {
   teamsEnabled(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
    * @param decide sees the row under lock (null when there is none), and says what it should be; whatever it throws
-   *   rolls everything back.
+   *   rolls everything back. While it decides, no team's settings for the plugin can change.
    */
-  change(id: string, decide: (current: PluginRecord | null) => PluginDraft): Promise<PluginRecord>;
+  change(
+    id: string,
+    decide: (current: PluginRecord | null, teams: SettingsUnderLock) => PluginDraft | Promise<PluginDraft>,
+  ): Promise<PluginRecord>;
   /** Teams whose row says `state` for this plugin, in the order of their ids. */
   teamsInState(id: string, state: "missing" | "not-required", limit: number): Promise<string[]>;
+}
+
+/** What a team has given a plugin: secrets are sealed. */
+export interface StoredSettings {
+  readonly team: string;
+  readonly settings: JsonObject;
+}
+
+/** All teams' settings for a plugin while its row is locked. */
+export interface SettingsUnderLock {
+  /** Those in force, and those on their way, by team; a page is a bounded number of teams. */
+  pages(): AsyncIterable<readonly StoredSettings[]>;
+  /** Gives these teams' settings a new version and sends them to the plugin, see settings-state.ts. */
+  sendAgain(teams: readonly string[]): Promise<void>;
 }
 
 /** A team's view of one plugin, under the team's lock. */

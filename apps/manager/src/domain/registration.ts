@@ -124,6 +124,6 @@ export function decideApproval(current: PluginRecord, approve: boolean): PluginR
 }
 
 /** jsonb does not keep the order of keys. */
-function sameJson(one: unknown, other: unknown): boolean {
+export function sameJson(one: unknown, other: unknown): boolean {
   return canonicalJson(one) === canonicalJson(other);
 }

@@ -57,6 +57,14 @@ export function keepSecrets(
   return result as JsonObject;
 }
 
+/** The value with `placeholder` in place of everything sealed: what can be checked of it is that it is there. */
+export function withPlaceholders(value: unknown, placeholder: JsonObject): unknown {
+  if (Array.isArray(value)) return value.map((item) => withPlaceholders(item, placeholder));
+  if (!isObject(value)) return value;
+  if (isSealed(value)) return placeholder;
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withPlaceholders(child, placeholder)]));
+}
+
 /** The value with everything sealed left out: what may be shown. */
 export function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => (isSealed(item) ? null : withoutSecrets(item)));

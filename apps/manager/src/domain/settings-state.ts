@@ -12,6 +12,7 @@ const REASON_LENGTH_MAX = 1_000;
  *   PUT …/config       any ──► pending   ready as before: the plugin goes on with what it has
  *   plugin answers  pending ──► applied   ready
  *                           └─► refused   not ready: events wait to be back-filled under corrected settings
+ *   a new schema, forced   applied | pending ──► pending, when they do not fit it: the plugin decides
  *   re-registration  missing ◄──► not-required, as the new schema does or does not accept {}
  *
  * Disabling and enabling change nothing here: settings are kept.

@@ -125,15 +125,25 @@ function registrationRoutes(use: Use): Route[] {
       tag: "plugins",
       summary: "Register a plugin, or tell what has changed",
       description:
-        "Harmless when repeated. 201 the first time. The plugin's topics are there when it answers. A changed url or publicKey waits for an admin, see pendingApproval, unless the manager is set otherwise.",
+        "Harmless when repeated. 201 the first time. The plugin's topics are there when it answers. A changed url or publicKey waits for an admin, see pendingApproval, unless the manager is set otherwise. A settings schema that teams' settings do not fit is refused with those teams, and what was registered before stands; secrets are sealed, so of them only the presence is checked.",
+      failures: ["settings-invalidated"],
       roles: ["plugin"],
       params: pluginParams,
-      query: noQuery,
+      query: z.strictObject({
+        force: z
+          .enum(["true", "false"])
+          .default("false")
+          .describe(
+            "For an admin: takes such a schema, and sends the settings that do not fit it to the plugin again.",
+          ),
+      }),
       body: registrationSchema,
       bodyBytesMax: REGISTRATION_BYTES_MAX,
       answers: { 200: routedRegistration, 201: routedRegistration },
-      async handle({ path, body, principal }) {
-        const { response, created, routing } = await service.register(path.plugin, body, principal.role === "admin");
+      async handle({ path, query, body, principal }) {
+        const how = { byAdmin: principal.role === "admin", force: query.force === "true" };
+        if (how.force && !how.byAdmin) throw new Failure("forbidden", "only an admin registers by force");
+        const { response, created, routing } = await service.register(path.plugin, body, how);
         return { status: created ? 201 : 200, body: { ...response, routing } };
       },
     }),

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type CommandContext, contextOf } from "../command-context.ts";
 import { type Cell, cell, table } from "../output.ts";
 import { teamPluginText, upOrDown } from "../team-plugin-text.ts";
+import { registerCommand } from "./register.ts";
 
 type PluginView = z.infer<typeof pluginViewSchema>;
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() });
@@ -27,6 +28,7 @@ export function pluginsCommand(program: Command): void {
       const context = contextOf(command);
       await (options.team === undefined ? showOne(context, plugin) : showOfTeam(context, plugin, options.team));
     });
+  registerCommand(plugins);
 }
 
 /** Every registered plugin, as an admin sees them. */

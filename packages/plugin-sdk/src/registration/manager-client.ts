@@ -1,20 +1,27 @@
 import {
   leaseResponseSchema,
   pluginSettingsPageSchema,
+  problemDocumentSchema,
   type RegistrationResponse,
   registrationResponseSchema,
 } from "@plugboard/contract";
-import type { z } from "zod";
+import { z } from "zod";
 import type { FullRegistration } from "./registration-body.ts";
 
 /** The manager's refusal or its absence, in words fit for a log. */
 export class ManagerError extends Error {
   /** HTTP status; null when nobody answered. */
   readonly status: number | null;
-  constructor(message: string, status: number | null, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+  /** What the manager says is wrong; null when it did not say. */
+  readonly problem: z.infer<typeof problemDocumentSchema> | null;
+  constructor(
+    message: string,
+    options: { status: number | null; problem?: z.infer<typeof problemDocumentSchema> | null; cause?: unknown },
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "ManagerError";
-    this.status = status;
+    this.status = options.status;
+    this.problem = options.problem ?? null;
   }
 }
 
@@ -80,12 +87,22 @@ export class ManagerClient {
     } catch (error) {
       const { message, cause } = error as Error;
       const why = cause instanceof Error ? cause.message : message;
-      throw new ManagerError(`the manager at ${this.#base} does not answer: ${why}`, null, error);
+      throw new ManagerError(`the manager at ${this.#base} does not answer: ${why}`, { status: null, cause: error });
     }
     if (!response.ok) {
       const quote = text.slice(0, QUOTE_LENGTH_MAX);
-      throw new ManagerError(`the manager answered ${response.status} to ${method}: ${quote}`, response.status);
+      const message = `the manager answered ${response.status} to ${method}: ${quote}`;
+      throw new ManagerError(message, { status: response.status, problem: problemOf(text) });
     }
     return text === "" ? undefined : JSON.parse(text);
+  }
+}
+
+function problemOf(text: string): z.infer<typeof problemDocumentSchema> | null {
+  try {
+    // What a later manager adds is left out.
+    return z.object(problemDocumentSchema.shape).parse(JSON.parse(text));
+  } catch {
+    return null;
   }
 }

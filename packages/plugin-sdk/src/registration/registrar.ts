@@ -33,12 +33,21 @@ export class Registrar implements Component {
   problem: string | null = "not registered yet";
   /** Whether it was registered at least once. */
   registered = false;
+  /**
+   * Resolves once deliveries may be taken: registered, or not for want of a manager. A version whose settings schema is
+   * refused takes none: the settings that teams have would not fit it.
+   */
+  readonly admitted: Promise<void>;
+  readonly #admit: () => void;
   readonly #parts: RegistrarParts;
   readonly #stop = new AbortController();
   #work: Promise<void> = Promise.resolve();
 
   constructor(parts: RegistrarParts) {
     this.#parts = parts;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.admitted = promise;
+    this.#admit = resolve;
   }
 
   /** Returns at once: registering goes on beside everything else. */
@@ -74,8 +83,17 @@ export class Registrar implements Component {
       backoff: new ExponentialBackoff({ initialDelay: 250, maxDelay: RETRY_DELAY_MS_MAX }),
     });
     policy.onFailure(({ reason }) => {
-      this.problem = "error" in reason ? (reason.error as Error).message : "not registered";
-      if (!signal.aborted) log.warn({ reason: this.problem }, "not registered; trying again");
+      const error = "error" in reason ? reason.error : new Error("not registered");
+      this.problem = error.message;
+      const refusal = schemaRefusal(error);
+      if (refusal === null) this.#admit();
+      if (signal.aborted) return;
+      if (refusal === null) log.warn({ reason: this.problem }, "not registered; trying again");
+      else
+        log.warn(
+          refusal,
+          "teams' settings do not fit this version's schema: the version before goes on, this one waits",
+        );
     });
     await policy.execute(async () => {
       signal.throwIfAborted();
@@ -88,6 +106,7 @@ export class Registrar implements Component {
     signal.throwIfAborted();
     this.problem = null;
     this.registered = true;
+    this.#admit();
     this.#parts.logger.info({ instance: this.#parts.instance }, "registered");
   }
 
@@ -106,4 +125,32 @@ export class Registrar implements Component {
       await this.#parts.clock.sleep(this.#parts.heartbeatMs ?? HEARTBEAT_MS, signal);
     }
   }
+}
+
+/** Why the settings schema is refused, for the log: the teams by number and name, never their settings; null for all else. */
+function schemaRefusal(error: Error): Record<string, unknown> | null {
+  const problem = error instanceof ManagerError ? error.problem : null;
+  if (problem?.code !== "settings-invalidated") return null;
+  const { code, detail, teams, problems = [] } = problem;
+  return {
+    code,
+    reason: detail,
+    teams: teams?.named,
+    problems: problems.map(({ path, message }) => `${path} ${message}`),
+  };
+}
+
+/** The component, started once the registrar lets deliveries in. */
+export function afterAdmission(registrar: Pick<Registrar, "admitted">, component: Component): Component {
+  let stopped = false;
+  return {
+    name: component.name,
+    start: async () => {
+      registrar.admitted.then(() => (stopped ? undefined : component.start?.())).catch(() => {});
+    },
+    stop: async () => {
+      stopped = true;
+      await component.stop?.();
+    },
+  };
 }

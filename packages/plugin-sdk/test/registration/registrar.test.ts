@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import type { RegistrationResponse } from "@plugboard/contract";
+import { Failure, problemDocument, type RegistrationResponse } from "@plugboard/contract";
 import { createLogger, systemClock } from "@plugboard/runtime";
 import { waitUntil } from "@plugboard/stack";
 import { z } from "zod";
 import { definePlugin } from "../../src/index.ts";
 import { ManagerClient } from "../../src/registration/manager-client.ts";
-import { Registrar } from "../../src/registration/registrar.ts";
+import { afterAdmission, Registrar } from "../../src/registration/registrar.ts";
 import { registrationBody } from "../../src/registration/registration-body.ts";
 import { FakeManager } from "../support/fake-manager.ts";
 
@@ -87,6 +87,44 @@ describe("Registrar", () => {
     await manager.stop();
     await registrar.start();
     await registrar.stop();
+    expect(registrar.registered).toBe(false);
+  });
+});
+
+describe("a version whose schema is refused", () => {
+  const refusal = problemDocument(
+    new Failure("settings-invalidated", "the settings of 1 team(s) do not fit", {
+      teams: { count: 1, named: ["red"] },
+    }),
+  );
+
+  test("asks until it is taken, and only then lets deliveries in", async () => {
+    let started = false;
+    const start = async () => {
+      started = true;
+    };
+    const consumer = afterAdmission(registrar, { name: "consumer", start });
+    manager.refuseRegistration = refusal;
+    await registrar.start();
+    await consumer.start?.();
+    await waitUntil("it was refused twice", WAIT_MS, () => (registrations().length >= 2 ? true : undefined));
+    expect([registrar.registered, started]).toEqual([false, false]);
+    expect(registrar.problem).toContain("settings-invalidated");
+    manager.refuseRegistration = null;
+    await waitUntil("deliveries are let in", WAIT_MS, () => started || undefined);
+    expect(registrar.registered).toBe(true);
+  });
+
+  test("lets deliveries in when there is no manager to refuse it", async () => {
+    let started = false;
+    const start = async () => {
+      started = true;
+    };
+    const consumer = afterAdmission(registrar, { name: "consumer", start });
+    manager.failWith = 503;
+    await registrar.start();
+    await consumer.start?.();
+    await waitUntil("deliveries are let in", WAIT_MS, () => started || undefined);
     expect(registrar.registered).toBe(false);
   });
 });

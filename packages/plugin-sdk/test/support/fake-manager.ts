@@ -1,7 +1,13 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { leaseResponseSchema, pluginTopics, type RoutesRequest, type TeamEntry } from "@plugboard/contract";
+import {
+  leaseResponseSchema,
+  type ProblemDocument,
+  pluginTopics,
+  type RoutesRequest,
+  type TeamEntry,
+} from "@plugboard/contract";
 import { Webhook } from "standardwebhooks";
 
 interface Heard {
@@ -21,6 +27,8 @@ export class FakeManager {
   pluginState: "enabled" | "disabled" = "enabled";
   /** Answers everything with this status, while set. */
   failWith: number | null = null;
+  /** Refuses registrations with this problem document, while set. */
+  refuseRegistration: ProblemDocument | null = null;
   readonly #plugin: string;
   readonly #topicPrefix: string;
   #server: Server | null = null;
@@ -108,6 +116,7 @@ export class FakeManager {
     if (method === "POST" && path === "/internal/routes") return [200, this.#routes(body as RoutesRequest)];
     if (method === "GET" && path.startsWith(`${own}/settings`)) return [200, this.#page(path)];
     if (method === "PUT" && path === own) {
+      if (this.refuseRegistration !== null) return [this.refuseRegistration.status, this.refuseRegistration];
       const topics = pluginTopics(this.#plugin, this.#topicPrefix);
       return [200, { id: this.#plugin, topics, leaseSeconds: 15, webhookSecret: this.secret, pendingApproval: [] }];
     }
