@@ -136,6 +136,12 @@ export const initializeRequestSchema = z.strictObject({
 });
 export type InitializeRequest = z.infer<typeof initializeRequestSchema>;
 
+/**
+ * Header of a call that is for one version of a plugin, percent-encoded. An instance of another answers 503, for the verdict of a
+ * version counts whose schema the manager has checked with.
+ */
+export const PLUGIN_VERSION_HEADER = "pb-plugin-version";
+
 /** The plugin's verdict. Anything but 200 with this body is tried again. */
 export const initializeResponseSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("applied"), version: z.int() }),

@@ -62,6 +62,8 @@ export const registrationResponseSchema = z
   });
 export type RegistrationResponse = z.infer<typeof registrationResponseSchema>;
 
+const registrationVersionSchema = z.string().min(1).max(64);
+
 const registrationExample = {
   name: "Text messages",
   description: "Texts the person interviewed.",
@@ -91,7 +93,7 @@ export const registrationSchema = z
     name: z.string().min(1).max(200),
     description: z.string().max(2_000),
     url: z.url({ protocol: /^https?$/ }).describe("Where the manager reaches the plugin: http or https."),
-    version: z.string().min(1).max(64),
+    version: registrationVersionSchema,
     events: z.array(eventNameSchema).max(100).describe("Names of the events it wants, such as onResponse."),
     settings: jsonSchemaSchema.describe(
       'JSON Schema (2020-12, or 07 if it says so) of a team\'s settings; its type is "object". Properties marked writeOnly are secrets.',
@@ -111,17 +113,45 @@ export const registrationSchema = z
   .meta({ id: "Registration", description: "What a plugin says of itself.", examples: [registrationExample] });
 export type Registration = z.input<typeof registrationSchema>;
 
-/** `PUT /v1/plugins/{plugin}/instances/{instance}`: the answer says until when it is counted. */
+/** Keys that an instance says it holds. */
+const KEYS_MAX = 10;
+const keyIdSchema = z.string().min(1).max(128);
+
+/** `PUT /v1/plugins/{plugin}/instances/{instance}`: what the instance runs. All of it may be left out. */
+export const heartbeatSchema = z
+  .strictObject({
+    version: registrationVersionSchema.optional().describe("The plugin's version that this instance runs."),
+    keys: z.array(keyIdSchema).max(KEYS_MAX).optional().describe("The `kid` of each key that it opens secrets with."),
+  })
+  .meta({ id: "Heartbeat", description: "What the instance runs.", examples: [{ version: "1.4.0", keys: [] }] });
+export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+/** The answer says until when it is counted. */
 export const leaseResponseSchema = z
   .object({
     instance: instanceIdSchema,
     expiresAt: instantSchema.describe("Until when it is counted, unless it renews."),
     instances: z.int().nonnegative().describe("Live instances of the plugin, this one among them."),
+    standing: z
+      .object({
+        version: z.string().describe("The version whose registration stands."),
+        alive: z
+          .boolean()
+          .describe("Whether an instance of it may live: false when all that live say another version."),
+      })
+      .optional(),
   })
   .meta({
     id: "Lease",
     description: "An instance that is counted.",
-    examples: [{ instance: "sms-7d9f", expiresAt: "2026-03-01T12:00:15.000Z", instances: 2 }],
+    examples: [
+      {
+        instance: "sms-7d9f",
+        expiresAt: "2026-03-01T12:00:15.000Z",
+        instances: 2,
+        standing: { version: "1.4.0", alive: true },
+      },
+    ],
   });
 
 /** `PATCH /v1/plugins/{plugin}`: maintenance; or, for an admin, approval of a pending url or key. */
@@ -146,7 +176,13 @@ export const pluginViewSchema = z
     ...registrationSchema.shape,
     status: z.enum(["enabled", "disabled", "deregistered"]),
     up: z.boolean().describe("Whether at least one instance lives."),
-    instances: z.array(z.object({ id: z.string(), expiresAt: instantSchema })),
+    instances: z.array(
+      z.object({
+        id: z.string(),
+        expiresAt: instantSchema,
+        version: z.string().nullable().describe("The version it runs; null when it did not say."),
+      }),
+    ),
     instancesKnown: z.boolean().describe("false while Redis, which counts the instances, does not answer."),
     pendingApproval: waitingSchema,
     teamsEnabled: z.int().nonnegative().describe("Teams that have it enabled."),
@@ -162,7 +198,7 @@ export const pluginViewSchema = z
         ...registrationExample,
         status: "enabled",
         up: true,
-        instances: [{ id: "sms-7d9f", expiresAt: "2026-03-01T12:00:15.000Z" }],
+        instances: [{ id: "sms-7d9f", expiresAt: "2026-03-01T12:00:15.000Z", version: "1.4.0" }],
         instancesKnown: true,
         pendingApproval: [],
         teamsEnabled: 12,

@@ -156,6 +156,7 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
     logger,
     phases,
     registration,
+    key,
     database,
     resources,
     drain,
@@ -190,6 +191,8 @@ function composeSurface<Schema extends z.ZodObject>(
     manager,
     body: () => registration(server.port),
     instance: ground.instance,
+    version: definition.metadata.version,
+    keys: ground.key?.publicJwk.kid === undefined ? [] : [ground.key.publicJwk.kid],
     clock: systemClock,
     logger,
     onRegistered: (answer) => {

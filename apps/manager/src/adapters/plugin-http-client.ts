@@ -1,8 +1,9 @@
 import { createHmac, randomUUID } from "node:crypto";
+import { PLUGIN_VERSION_HEADER } from "@plugboard/contract";
 import type { Clock } from "@plugboard/runtime";
 import { Webhook } from "standardwebhooks";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
-import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
+import type { PluginAnswer, PluginCalls, PluginTarget } from "../domain/ports.ts";
 import { isDeeperThan } from "../domain/storable-json.ts";
 
 /** Largest answer taken from a plugin, bytes. */
@@ -28,7 +29,7 @@ export class PluginHttpClient implements PluginCalls {
   }
 
   async post(
-    target: { readonly plugin: string; readonly url: string; readonly path: string },
+    target: PluginTarget,
     body: unknown,
     options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<PluginAnswer> {
@@ -41,7 +42,7 @@ export class PluginHttpClient implements PluginCalls {
   }
 
   async #post(
-    target: { readonly plugin: string; readonly url: string; readonly path: string },
+    target: PluginTarget,
     payload: string,
     { deadlineMs, signal }: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<PluginAnswer> {
@@ -50,7 +51,12 @@ export class PluginHttpClient implements PluginCalls {
       const response = await fetch(`${target.url.replace(/\/+$/, "")}${target.path}`, {
         method: "POST",
         body: payload,
-        headers: { "content-type": "application/json", accept: "application/json", ...this.#sign(target, payload) },
+        headers: {
+          "content-type": "application/json",
+          accept: "application/json",
+          ...(target.version === undefined ? {} : { [PLUGIN_VERSION_HEADER]: encodeURIComponent(target.version) }),
+          ...this.#sign(target, payload),
+        },
         redirect: "manual",
         signal: signal === undefined ? deadline : AbortSignal.any([deadline, signal]),
       });

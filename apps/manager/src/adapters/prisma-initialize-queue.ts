@@ -54,20 +54,21 @@ export class PrismaInitializeQueue implements InitializeQueue {
         }),
         transaction.plugin.findMany({
           where: { id: { in: [...new Set(claimed.map((task) => task.plugin_id))] } },
-          select: { id: true, url: true },
+          select: { id: true, url: true, version: true },
         }),
       ]);
-      const urls = new Map(plugins.map(({ id, url }) => [id, url]));
+      const registered = new Map(plugins.map((plugin) => [plugin.id, plugin]));
       const settings = new Map(rows.map((row) => [`${row.teamId}/${row.pluginId}`, row]));
       return claimed.flatMap((task): InitializeTask[] => {
         const row = settings.get(`${task.team_id}/${task.plugin_id}`);
-        const url = urls.get(task.plugin_id);
-        if (row === undefined || url === undefined) return [];
+        const plugin = registered.get(task.plugin_id);
+        if (row === undefined || plugin === undefined) return [];
         return [
           {
             team: task.team_id,
             plugin: task.plugin_id,
-            url,
+            url: plugin.url,
+            pluginVersion: plugin.version,
             // The row's own version: a PUT may have come between, and settings and version must belong together.
             version: row.settingsVersion,
             settings: (row.settings ?? {}) as JsonObject,

@@ -1,5 +1,12 @@
-import { Failure, LEASE_SECONDS, type RegistrationResponse } from "@plugboard/contract";
+import {
+  Failure,
+  type Heartbeat,
+  LEASE_SECONDS,
+  type leaseResponseSchema,
+  type RegistrationResponse,
+} from "@plugboard/contract";
 import type { Clock, Logger } from "@plugboard/runtime";
+import type { z } from "zod";
 import { followSettingsSchema } from "./invalidated-settings.ts";
 import type {
   InitializeQueue,
@@ -142,10 +149,15 @@ export class PluginService {
     logger.warn({ plugin: plugin.id }, "many teams still follow the earlier settings schema; register again");
   }
 
-  async renew(id: string, instance: string): Promise<{ expiresAt: Date; instances: number }> {
-    const plugin = await this.#registered(id);
-    const lease = await answeredByRedis(() => this.#use.leases.renew(plugin.id, instance));
-    return lease;
+  /** Counts an instance, and tells it whose registration stands: of two versions side by side, that of one. */
+  async renew(id: string, instance: string, runs: Heartbeat): Promise<z.infer<typeof leaseResponseSchema>> {
+    const { version } = await this.#registered(id);
+    const leases = await answeredByRedis(() => this.#use.leases.renew(id, instance, runs));
+    const own = leases.find((lease) => lease.instance === instance);
+    // Who does not say what it runs may be of any version.
+    const alive = leases.some((lease) => (lease.runs.version ?? version) === version);
+    const expiresAt = (own?.expiresAt ?? new Date(this.#use.clock.now())).toISOString();
+    return { instance, expiresAt, instances: leases.length, standing: { version, alive } };
   }
 
   async release(id: string, instance: string): Promise<number> {

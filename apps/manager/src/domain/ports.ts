@@ -1,5 +1,6 @@
 import type {
   EventAttributes,
+  Heartbeat,
   PluginEntry,
   PluginTopics,
   Quota,
@@ -107,6 +108,8 @@ export interface InitializeTask {
   readonly team: string;
   readonly plugin: string;
   readonly url: string;
+  /** The plugin's version whose registration stands: settings are checked against its schema, so its verdict counts. */
+  readonly pluginVersion: string;
   readonly version: number;
   readonly settings: JsonObject;
   /** Counts from 1. */
@@ -215,11 +218,14 @@ export interface RoutingTableWriter {
 export interface Lease {
   readonly instance: string;
   readonly expiresAt: Date;
+  /** What it runs, as far as it said. */
+  readonly runs: Heartbeat;
 }
 
 /** Live instances: a hint. Every method rejects within its deadline when Redis does not answer. */
 export interface LeaseStore {
-  renew(plugin: string, instance: string): Promise<{ readonly expiresAt: Date; readonly instances: number }>;
+  /** @returns the plugin's live leases, this one among them. */
+  renew(plugin: string, instance: string, runs: Heartbeat): Promise<readonly Lease[]>;
   /** @returns how many instances are left. */
   release(plugin: string, instance: string): Promise<number>;
   live(plugins: readonly string[]): Promise<ReadonlyMap<string, readonly Lease[]>>;
@@ -255,9 +261,17 @@ export type PluginAnswer =
   | { readonly kind: "late"; readonly error: string }
   | { readonly kind: "unreadable"; readonly error: string };
 
+/** Whom a call is for. With `version`, an instance of another version of the plugin leaves it to one of that. */
+export interface PluginTarget {
+  readonly plugin: string;
+  readonly url: string;
+  readonly path: string;
+  readonly version?: string;
+}
+
 export interface PluginCalls {
   post(
-    target: { readonly plugin: string; readonly url: string; readonly path: string },
+    target: PluginTarget,
     body: unknown,
     options: { readonly deadlineMs: number; readonly signal?: AbortSignal },
   ): Promise<PluginAnswer>;

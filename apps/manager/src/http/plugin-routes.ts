@@ -1,5 +1,6 @@
 import {
   Failure,
+  heartbeatSchema,
   leaseResponseSchema,
   pluginPatchSchema,
   pluginSettingsPageSchema,
@@ -201,15 +202,16 @@ function instanceRoutes(service: PluginService): Route[] {
       operationId: "renewInstance",
       tag: "plugins",
       summary: "Heartbeat of an instance",
-      description: "It is counted until its lease ends; renew at a third of that.",
+      description:
+        "It is counted until its lease ends; renew at a third of that. The answer says whose registration stands: an instance of another version registers again once none of that one lives.",
       failures: ["not-found", "deregistered"],
       roles: ["plugin"],
       params: instanceParams,
       query: noQuery,
+      body: heartbeatSchema.optional(),
       answers: { 200: leaseResponseSchema },
-      async handle({ path }) {
-        const { expiresAt, instances } = await service.renew(path.plugin, path.instance);
-        return { status: 200, body: { instance: path.instance, expiresAt: expiresAt.toISOString(), instances } };
+      async handle({ path, body = {} }) {
+        return { status: 200, body: await service.renew(path.plugin, path.instance, body) };
       },
     }),
     route({

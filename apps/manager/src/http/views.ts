@@ -48,7 +48,11 @@ export function pluginView(plugin: PluginRecord, teamsEnabled: number, liveness:
     publicKey: plugin.publicKey,
     status: plugin.status,
     up: instances.length > 0,
-    instances: instances.map(({ instance, expiresAt }) => ({ id: instance, expiresAt: expiresAt.toISOString() })),
+    instances: instances.map(({ instance, expiresAt, runs }) => ({
+      id: instance,
+      expiresAt: expiresAt.toISOString(),
+      version: runs.version ?? null,
+    })),
     // Additional to the contract's view: false while Redis, which counts the instances, does not answer.
     instancesKnown: liveness.known,
     pendingApproval: waitingChanges(plugin.pendingApproval),

@@ -90,10 +90,10 @@ export class Initializer implements Component {
   }
 
   async #send(task: InitializeTask): Promise<void> {
-    const { team, plugin, url, version, settings } = task;
+    const { team, plugin, url, pluginVersion, version, settings } = task;
     try {
       const answer = await this.#calls.post(
-        { plugin, url, path: "/initialize" },
+        { plugin, url, path: "/initialize", version: pluginVersion },
         { team, version, settings },
         { deadlineMs: ANSWER_MS_MAX, signal: this.#stopping.signal },
       );

@@ -5,6 +5,7 @@ import { RedisLeaseStore } from "../../src/adapters/redis-lease-store.ts";
 
 const namespace = uniqueName("leases");
 const key = (plugin: string) => `{${namespace}}:leases:${plugin}`;
+const hash = (plugin: string) => `{${namespace}}:instances:${plugin}`;
 let redis: Redis;
 let leases: RedisLeaseStore;
 beforeAll(() => {
@@ -12,28 +13,31 @@ beforeAll(() => {
   leases = new RedisLeaseStore(redis, namespace);
 });
 afterAll(async () => {
-  await redis.unlink(key("one"), key("two"));
+  await redis.unlink(key("one"), key("two"), hash("one"), hash("two"));
   redis.disconnect();
 });
 
 test("an instance that crashed is no longer counted once its lease is over, though nobody says goodbye", async () => {
-  await leases.renew("one", "crashed");
-  await leases.renew("one", "alive");
+  await leases.renew("one", "crashed", { version: "1" });
+  await leases.renew("one", "alive", { version: "2", keys: ["k"] });
   await redis.zadd(key("one"), Date.now() - 1, "crashed");
   expect((await leases.live(["one", "nobody"])).get("one")?.map(({ instance }) => instance)).toEqual(["alive"]);
-  expect((await leases.renew("one", "alive")).instances).toBe(1);
+  expect(await leases.renew("one", "alive", { version: "2", keys: ["k"] })).toEqual([
+    { instance: "alive", expiresAt: expect.any(Date), runs: { version: "2", keys: ["k"] } },
+  ]);
+  expect(await redis.hkeys(hash("one"))).toEqual(["alive"]);
 });
 
 test("when the last instance is gone, Redis forgets the plugin by itself", async () => {
-  await leases.renew("two", "alone");
+  await leases.renew("two", "alone", {});
   const left = await redis.pttl(key("two"));
   expect(left).toBeGreaterThan(0);
   expect(left).toBeLessThanOrEqual(15_000);
   expect(await leases.release("two", "alone")).toBe(0);
-  expect(await redis.exists(key("two"))).toBe(0);
+  expect(await redis.exists(key("two"), hash("two"))).toBe(0);
 });
 
 test("renewing is the same instance again, not another", async () => {
-  await leases.renew("two", "same");
-  expect((await leases.renew("two", "same")).instances).toBe(1);
+  await leases.renew("two", "same", {});
+  expect(await leases.renew("two", "same", {})).toHaveLength(1);
 });

@@ -101,6 +101,10 @@ async function showOne({ manager, addresses, output }: CommandContext, plugin: s
         ["events", view.events.join(", ")],
         ["inside the submit", view.sync ? `within ${view.sync.deadlineMs} ms` : "no"],
         ["actions", view.actions.map(({ name }) => name).join(", ") || "none"],
+        [
+          "instances",
+          view.instances.map(({ id, version }) => `${id} (${version ?? "version unknown"})`).join(", ") || "none",
+        ],
         ["waits for approval", view.pendingApproval.join(", ") || "nothing"],
         ["registered", view.registeredAt],
         ["settings schema", JSON.stringify(view.settings)],

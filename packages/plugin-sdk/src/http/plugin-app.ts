@@ -6,6 +6,7 @@ import {
   executeResponseSchema,
   Failure,
   initializeRequestSchema,
+  PLUGIN_VERSION_HEADER,
 } from "@plugboard/contract";
 import {
   type HealthCheck,
@@ -56,6 +57,7 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
   });
   const signed = signedJson(parts.secret);
   app.post("/initialize", ...signed, async (request, response) => {
+    assertMeant(request.header(PLUGIN_VERSION_HEADER), parts.definition.metadata.version);
     response.json(await parts.settings.initialize(validInput(initializeRequestSchema, request.body, "body")));
   });
   app.post("/execute", ...signed, async (request, response) => {
@@ -67,6 +69,12 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
   app.use(noSuchPath);
   app.use(problemHandler(parts.logger));
   return app;
+}
+
+/** @throws Failure `unavailable` when the call is for another version that runs beside this one: the manager tries again. */
+function assertMeant(version: string | undefined, own: string): void {
+  if (version === undefined || version === encodeURIComponent(own)) return;
+  throw new Failure("unavailable", `this is version ${own}: the registration of another one stands`);
 }
 
 /** What answering needs of the surface's parts. */

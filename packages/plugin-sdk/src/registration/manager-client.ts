@@ -1,6 +1,8 @@
 import {
+  type Heartbeat,
   leaseResponseSchema,
   pluginSettingsPageSchema,
+  pluginViewSchema,
   problemDocumentSchema,
   type RegistrationResponse,
   registrationResponseSchema,
@@ -25,6 +27,8 @@ export class ManagerError extends Error {
   }
 }
 
+type Lease = z.infer<typeof leaseResponseSchema>;
+const standingSchema = pluginViewSchema.pick({ status: true, version: true });
 export type SettingsPage = z.infer<typeof pluginSettingsPageSchema>;
 
 /** Deadline of one call, milliseconds; a heartbeat's is below its interval. */
@@ -51,9 +55,20 @@ export class ManagerClient {
     return registrationResponseSchema.parse(await this.#call("PUT", "", { body, signal }));
   }
 
-  async heartbeat(instance: string, signal: AbortSignal): Promise<void> {
-    const options = { body: {}, signal, deadlineMs: HEARTBEAT_DEADLINE_MS };
-    leaseResponseSchema.parse(await this.#call("PUT", `/instances/${instance}`, options));
+  async heartbeat(instance: string, runs: Heartbeat, signal: AbortSignal): Promise<Lease> {
+    const options = { body: runs, signal, deadlineMs: HEARTBEAT_DEADLINE_MS };
+    return leaseResponseSchema.parse(await this.#call("PUT", `/instances/${instance}`, options));
+  }
+
+  /** The version whose registration stands; null when none does. */
+  async standingVersion(signal: AbortSignal): Promise<string | null> {
+    try {
+      const { status, version } = standingSchema.parse(await this.#call("GET", "", { signal }));
+      return status === "deregistered" ? null : version;
+    } catch (error) {
+      if (error instanceof ManagerError && error.status === 404) return null;
+      throw error;
+    }
   }
 
   async goodbye(instance: string): Promise<void> {

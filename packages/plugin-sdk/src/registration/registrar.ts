@@ -8,6 +8,10 @@ export interface RegistrarParts {
   readonly manager: ManagerClient;
   readonly body: () => FullRegistration;
   readonly instance: string;
+  /** The plugin's own. */
+  readonly version: string;
+  /** Ids of the keys that it opens secrets with. */
+  readonly keys: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called after every registration, so also when the manager had forgotten the plugin. */
@@ -17,14 +21,18 @@ export interface RegistrarParts {
 
 const HEARTBEAT_MS = (LEASE_SECONDS * 1_000) / 3;
 const RETRY_DELAY_MS_MAX = 10_000;
+/** Beats in a row that say that nobody of the registered version lives: more than a lease, for Redis may have forgotten them. */
+const ALONE_BEATS = 4;
 
 /**
  * Keeps the plugin known to the manager.
  *
  *   registering ──answer──► registered ──every 5 s──► heartbeat
- *        ▲                      │ a heartbeat fails: the manager is gone, or knows the plugin no more
- *        └──────────────────────┘ (registering again is harmless, and brings a new webhook secret along)
+ *        ▲                      │ a heartbeat fails: the manager is gone, or knows the plugin no more; or
+ *        └──────────────────────┘ another version's registration stands, and no instance of it has lived for a lease's time
  *
+ * Of two versions side by side, the registration of that stands which started last. The other one does not put its own in
+ * that place again, whatever becomes of the manager, until it is alone: then what was rolled out was rolled back.
  * It never gives up: a plugin may be started before the manager, and outlive it.
  */
 export class Registrar implements Component {
@@ -68,22 +76,24 @@ export class Registrar implements Component {
 
   async #run(signal: AbortSignal): Promise<void> {
     try {
+      let takesOver = true;
       while (!signal.aborted) {
-        await this.#register(signal);
-        await this.#beat(signal);
+        await this.#register(takesOver, signal);
+        takesOver = await this.#beat(signal);
       }
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
 
-  async #register(signal: AbortSignal): Promise<void> {
+  /** @param takesOver also from another version. */
+  async #register(takesOver: boolean, signal: AbortSignal): Promise<void> {
     const log = new SparseLog(this.#parts.logger, this.#parts.clock);
     const policy = retry(handleAll, {
       backoff: new ExponentialBackoff({ initialDelay: 250, maxDelay: RETRY_DELAY_MS_MAX }),
     });
     policy.onFailure(({ reason }) => {
-      const error = "error" in reason ? reason.error : new Error("not registered");
+      const error = "error" in reason ? (reason.error as Error) : new Error("not registered");
       this.problem = error.message;
       const refusal = schemaRefusal(error);
       if (refusal === null) this.#admit();
@@ -97,30 +107,44 @@ export class Registrar implements Component {
     });
     await policy.execute(async () => {
       signal.throwIfAborted();
-      const answer = await this.#parts.manager.register(this.#parts.body(), signal);
-      this.#parts.onRegistered(answer, signal);
-      if (answer.pendingApproval.length > 0) {
-        this.#parts.logger.warn({ pendingApproval: answer.pendingApproval }, "changes wait for an admin's approval");
+      const { manager, version, instance, logger } = this.#parts;
+      const standing = takesOver ? null : await manager.standingVersion(signal);
+      if (standing !== null && standing !== version) {
+        logger.info({ version, standing }, "the registration of another version stands");
+        return;
       }
+      const answer = await manager.register(this.#parts.body(), signal);
+      this.#parts.onRegistered(answer, signal);
+      logger.info({ instance, version }, "registered");
+      if (answer.pendingApproval.length > 0)
+        logger.warn({ pendingApproval: answer.pendingApproval }, "changes wait for an admin's approval");
     }, signal);
     signal.throwIfAborted();
     this.problem = null;
     this.registered = true;
     this.#admit();
-    this.#parts.logger.info({ instance: this.#parts.instance }, "registered");
   }
 
-  /** Beats until a beat fails. */
-  async #beat(signal: AbortSignal): Promise<void> {
-    for (;;) {
+  /** Beats until a beat fails, or this version takes the place of one that is gone. @returns whether it does. */
+  async #beat(signal: AbortSignal): Promise<boolean> {
+    const { manager, instance, version, keys, logger } = this.#parts;
+    for (let alone = 0; ; ) {
       try {
-        await this.#parts.manager.heartbeat(this.#parts.instance, signal);
+        const { standing } = await manager.heartbeat(instance, { version, keys: [...keys] }, signal);
+        alone = standing === undefined || standing.version === version || standing.alive ? 0 : alone + 1;
+        if (alone > ALONE_BEATS) {
+          logger.warn(
+            { version, standing: standing?.version },
+            "no instance of the registered version lives: this one registers",
+          );
+          return true;
+        }
       } catch (error) {
         signal.throwIfAborted();
         this.problem = (error as Error).message;
         const status = error instanceof ManagerError ? error.status : null;
-        this.#parts.logger.info({ status, reason: this.problem }, "heartbeat failed; registering again");
-        return;
+        logger.info({ status, reason: this.problem }, "heartbeat failed; registering again");
+        return false;
       }
       await this.#parts.clock.sleep(this.#parts.heartbeatMs ?? HEARTBEAT_MS, signal);
     }

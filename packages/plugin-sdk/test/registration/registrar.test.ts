@@ -27,6 +27,8 @@ beforeEach(async () => {
     manager: new ManagerClient({ url: `${manager.url}/`, token: "a-token", plugin: "caller" }),
     body: () => registrationBody(definition, "http://127.0.0.1:4205", null),
     instance: "i-1",
+    version: "3",
+    keys: [],
     clock: systemClock,
     logger: createLogger("test", "silent"),
     onRegistered: (answer) => answers.push(answer),
@@ -88,6 +90,41 @@ describe("Registrar", () => {
     await registrar.start();
     await registrar.stop();
     expect(registrar.registered).toBe(false);
+  });
+});
+
+describe("of two versions side by side, the older one", () => {
+  beforeEach(async () => {
+    await registrar.start();
+    await waitUntil("it is registered", WAIT_MS, () => (registrar.registered ? true : undefined));
+    manager.standing = { version: "4", alive: true };
+  });
+  const beatsSince = (count: number) => heartbeats().length - count;
+
+  test("says what it runs, and leaves the newer one's registration in place, also when the manager was away", async () => {
+    manager.failWith = 503;
+    await waitUntil("a heartbeat fails", WAIT_MS, () => (registrar.problem === null ? undefined : true));
+    manager.failWith = null;
+    await waitUntil("all is well", WAIT_MS, () => (registrar.problem === null ? true : undefined));
+    const before = heartbeats().length;
+    await waitUntil("it beats on", WAIT_MS, () => (beatsSince(before) > 10 ? true : undefined));
+    expect(heartbeats().at(-1)?.body).toEqual({ version: "3", keys: [] });
+    expect(registrations()).toHaveLength(1);
+  });
+
+  test("registers again once no instance of the newer one has lived for a while: it was rolled back", async () => {
+    manager.standing = { version: "4", alive: false };
+    const before = heartbeats().length;
+    await waitUntil("it registers", WAIT_MS, () => (registrations().length === 2 ? true : undefined));
+    expect(beatsSince(before)).toBeGreaterThan(4);
+  });
+
+  test("registers again when the manager knows the plugin no more", async () => {
+    manager.failWith = 404;
+    await waitUntil("a heartbeat fails", WAIT_MS, () => (registrar.problem === null ? undefined : true));
+    manager.standing = undefined;
+    manager.failWith = null;
+    await waitUntil("it registers", WAIT_MS, () => (answers.length === 2 ? true : undefined));
   });
 });
 

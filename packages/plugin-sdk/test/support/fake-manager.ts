@@ -27,6 +27,8 @@ export class FakeManager {
   pluginState: "enabled" | "disabled" = "enabled";
   /** Answers everything with this status, while set. */
   failWith: number | null = null;
+  /** What heartbeats are answered about the version that stands, and `GET` of the plugin. */
+  standing: { version: string; alive: boolean } | undefined;
   /** Refuses registrations with this problem document, while set. */
   refuseRegistration: ProblemDocument | null = null;
   readonly #plugin: string;
@@ -123,8 +125,11 @@ export class FakeManager {
     if (method === "PUT") {
       const instance = path.split("/").at(-1);
       // Held against the contract: what the client refuses would look like a manager that fails.
-      return [200, leaseResponseSchema.parse({ instance, expiresAt: new Date().toISOString(), instances: 1 })];
+      const lease = { instance, expiresAt: new Date().toISOString(), instances: 1, standing: this.standing };
+      return [200, leaseResponseSchema.parse(lease)];
     }
+    if (method === "GET" && path === own && this.standing !== undefined)
+      return [200, { status: "enabled", version: this.standing.version }];
     if (method === "DELETE") return [200, {}];
     return [404, { code: "not-found" }];
   }
