@@ -217,7 +217,7 @@ describe("plugboard", () => {
     const rebuilt = await json(["routes", "rebuild"]);
     expect(rebuilt.epoch).not.toBe(before.stored.epoch);
     expect(await json(["routes", "show"])).toMatchObject({ agrees: true, stored: { epoch: rebuilt.epoch } });
-    expect((await json(["plugins"])).map(({ id }: { id: string }) => id)).toEqual(["plain", "validator"]);
+    expect((await json(["plugins"])).map(({ id }: { id: string }) => id)).toEqual(["picky", "plain", "validator"]);
     expect((await plugboardCli(["plugins", "show", "validator"])).out).toMatch(/^plugin +validator/m);
   });
 
