@@ -1,12 +1,12 @@
 import type { DeliveryOutcome } from "@plugboard/contract";
-import { ExponentialBackoff, handleAll, retry as retryPolicy } from "cockatiel";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import type { ContextParts } from "../handlers/handler-context.ts";
 import type { SdkMetrics } from "../metrics.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
 import type { Claim, DeliveryStore } from "../store/delivery-store.ts";
-import type { RetryStore, TakenEntry, Verdict, WaitingFor } from "../store/retry-store.ts";
+import type { RetryStore } from "../store/retry-store.ts";
+import type { TakenEntry, Verdict, WaitingFor } from "../store/taken-entry.ts";
 import { type AdmissionParts, parkedFor } from "./admission.ts";
 import { type Call, type CallEnd, callHandler, failureOf } from "./call-handler.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
@@ -14,8 +14,11 @@ import type { CircuitBreakers } from "./circuit-breakers.ts";
 import { decideNext, decideUnresolved, type Next, plainReason } from "./decide-next.ts";
 import { checkEnablement, type EnablementParts } from "./enablement.ts";
 import type { OutcomeReport } from "./outcome-publisher.ts";
+import { persisted } from "./persisted.ts";
 import type { MalformedRecord, Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
+import { SuspectPlace } from "./suspect-place.ts";
+import { WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
 
 export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts {
   readonly definition: PluginDefinition<Schema>;
@@ -34,18 +37,6 @@ export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts
   readonly metrics: SdkMetrics;
 }
 
-/** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
-const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn">, number> = {
-  parked: 0,
-  settings: 30_000,
-  table: 500,
-  order: 1_000,
-  busy: 1_000,
-  drain: 0,
-};
-/** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
-const WAIT_AGE_MS_MAX = 7 * 86_400_000;
-
 /**
  * One attempt at one delivery: the only place that decides settlement. When it returns, the delivery is settled or
  * stands in `retries`; only then may its offset move. When it throws, neither is certain and the offset stays.
@@ -54,7 +45,8 @@ const WAIT_AGE_MS_MAX = 7 * 86_400_000;
  *   breakers closed, or is it a probe? ──no──► waits in `retries`
  *      claim ──► duplicate | superseded | unknown (cut short, unsafe)   settled
  *            └─► busy | behind                                          waits in `retries`
- *            └─► poison (cut short again)                               as given up
+ *            └─► suspect (cut short) ──is there another here?──yes──►   waits in `retries`; else it is claimed
+ *            └─► poison (cut short again and again, alone)              as given up
  *            └─► claimed ──► handler ──► delivered | unknown            settled
  *                                   └──► retry                          waits in `retries`
  *                                   └──► rejected | failed | given up   in `retries` with its verdict, until the dead
@@ -64,9 +56,11 @@ export class Attempter<Schema extends z.ZodObject> {
   readonly #parts: AttemptParts<Schema>;
   #count = 0;
   readonly #calls = new CallsUnderWay();
+  readonly #suspects: SuspectPlace;
 
   constructor(parts: AttemptParts<Schema>) {
     this.#parts = parts;
+    this.#suspects = new SuspectPlace(parts);
   }
 
   /** When the oldest handler call under way of a team began, on the monotonic clock; null when there is none. */
@@ -105,16 +99,27 @@ export class Attempter<Schema extends z.ZodObject> {
     opened: z.output<Schema>,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { deliveries } = this.#parts;
+    const { deliveries, instance } = this.#parts;
     this.#count += 1;
-    const token = `${this.#parts.instance}/${this.#count}`;
-    const claim = await deliveries.claim(received, token, entry?.seq ?? null);
-    if (claim.kind === "claimed") {
-      const unresolved = claim.cutShort || entry?.unresolved === true;
-      return await this.#run(received, entry, { token, attempt: claim.attempt, settings: opened, unresolved }, signal);
-    }
-    await this.#notClaimed(received, entry, claim);
-    return false;
+    const token = `${instance}/${this.#count}`;
+    const seq = entry?.seq ?? null;
+    const go = async (claim: Claim) => {
+      if (claim.kind === "claimed") {
+        const unresolved = claim.cutShort || entry?.unresolved === true;
+        return await this.#run(
+          received,
+          entry,
+          { token, attempt: claim.attempt, settings: opened, unresolved },
+          signal,
+        );
+      }
+      await this.#notClaimed(received, entry, claim);
+      return false;
+    };
+    const claim = await deliveries.claim(received, token, seq);
+    if (claim.kind !== "suspect") return await go(claim);
+    const told = await this.#suspects.alone(async () => go(await deliveries.claim(received, token, seq, true)));
+    return told ?? (await go(claim));
   }
 
   async #notClaimed(
@@ -133,6 +138,8 @@ export class Attempter<Schema extends z.ZodObject> {
       case "interrupted":
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "unknown", claim.attempts, "an attempt was cut short");
+      case "suspect":
+        return await this.#wait(received, entry, "alone");
       case "poison": {
         const detail = `set aside: ${claim.cuts} attempts of it were cut short`;
         const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts: claim.attempts };
@@ -283,13 +290,4 @@ export class Attempter<Schema extends z.ZodObject> {
   ): void {
     this.#parts.report(received, { outcome, attempt, reason, durationMs, retryAt });
   }
-}
-
-/** Tries of a write that follows an attempt: about two seconds, so within the claim's lease. */
-const PERSIST_ATTEMPTS_MAX = 5;
-
-/** A handler's effect stands behind this write: a short trouble of the database must not make it look cut short. */
-async function persisted(write: () => Promise<void>): Promise<void> {
-  const backoff = new ExponentialBackoff({ initialDelay: 50, maxDelay: 1_000 });
-  await retryPolicy(handleAll, { maxAttempts: PERSIST_ATTEMPTS_MAX, backoff }).execute(write);
 }

@@ -1,7 +1,7 @@
 import { DEAD_LETTER_HEADER } from "@plugboard/contract";
 import { type Admin, DAY_MS, DERIVED_MESSAGE_BYTES_MAX, ensureTopics, type SafeProducer } from "@plugboard/kafka";
 import type { Clock } from "@plugboard/runtime";
-import type { FailedAttempt, Verdict } from "../store/retry-store.ts";
+import type { FailedAttempt, Verdict } from "../store/taken-entry.ts";
 import type { RecordCopy } from "./received.ts";
 
 export interface DeadLetterParts {

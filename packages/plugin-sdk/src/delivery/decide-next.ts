@@ -1,5 +1,5 @@
 import type { Outcome } from "../outcome.ts";
-import type { FailedAttempt, Verdict } from "../store/retry-store.ts";
+import type { FailedAttempt, Verdict } from "../store/taken-entry.ts";
 import { type RetryLimits, retryDelayMs } from "./retry-schedule.ts";
 
 /** What follows an attempt. */

@@ -2,7 +2,8 @@ import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/r
 import type { SdkMetrics } from "../metrics.ts";
 import { WHOLE_PLUGIN } from "../store/breaker-store.ts";
 import type { DeliveryStore } from "../store/delivery-store.ts";
-import type { RetryBacklog, RetryStore, TakenEntry, Verdict } from "../store/retry-store.ts";
+import type { RetryBacklog, RetryStore } from "../store/retry-store.ts";
+import type { TakenEntry, Verdict } from "../store/taken-entry.ts";
 import type { CircuitBreakers } from "./circuit-breakers.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import { type FairPool, LATE_MS } from "./fair-pool.ts";

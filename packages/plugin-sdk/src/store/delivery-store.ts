@@ -2,11 +2,13 @@ import type { DeliveryOutcome } from "@plugboard/contract";
 import type { Pool, PoolClient } from "pg";
 import type { Received } from "../delivery/received.ts";
 
-/** What `claim_delivery` decided; see the comments above it in sdk-migrations.ts and claims.ts. */
+/** What `sdk_claim` decided; see the comments above it in sdk-migrations.ts, claims.ts and suspects.ts. */
 export type Claim =
   /** `cutShort`: the attempt before ended without recording what became of it. */
   | { readonly kind: "claimed"; readonly attempt: number; readonly cutShort: boolean }
-  /** Its attempts were cut short so often that it is likely to be the cause. */
+  /** A process ended during an attempt at it, so it is tried as the only suspect of a process: not claimed yet. */
+  | { readonly kind: "suspect" }
+  /** Processes ended again and again with it as their only suspect: it is the cause. */
   | { readonly kind: "poison"; readonly attempts: number; readonly cuts: string }
   | { readonly kind: "duplicate"; readonly attempts: number; readonly earlier: string }
   | { readonly kind: "superseded"; readonly by: string }
@@ -23,8 +25,11 @@ export interface DeliveryStoreOptions {
   readonly fence: boolean;
 }
 
-/** Attempts of a delivery that are cut short before it is set aside: it may well be what ends the processes. */
-const CUTS_MAX = 2;
+/**
+ * Attempts of a delivery that are cut short before it is set aside: the first makes it a suspect among all that were under
+ * way, and then it was twice the only one.
+ */
+const CUTS_MAX = 3;
 /** How long the newest revision of a response is remembered after its last identity. */
 const FENCE_AGE_MS_MAX = 400 * 86_400_000;
 
@@ -52,11 +57,12 @@ export class DeliveryStore {
   /**
    * @param token names this attempt; only its holder can put the delivery off.
    * @param seq the entry of `retries` it comes from, null when it comes from the topic.
+   * @param alone whether a suspect may be claimed: this process has no other one under way.
    */
-  async claim(received: Received, token: string, seq: string | null): Promise<Claim> {
+  async claim(received: Received, token: string, seq: string | null, alone = false): Promise<Claim> {
     const { rows } = await this.#pool.query<ClaimRow>({
       name: "claim",
-      text: "SELECT verdict, attempts, detail, until FROM sdk_claim_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+      text: "SELECT verdict, attempts, detail, until FROM sdk_claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
       values: [
         received.id,
         received.event.teamId,
@@ -68,10 +74,11 @@ export class DeliveryStore {
         this.#options.afterCut,
         CUTS_MAX,
         this.#options.fence,
+        alone,
       ],
     });
     const [row] = rows;
-    if (row === undefined) throw new Error("sdk_claim_delivery gave no row");
+    if (row === undefined) throw new Error("sdk_claim gave no row");
     return asClaim(row);
   }
 
@@ -170,6 +177,8 @@ function asClaim({ verdict, attempts, detail, until }: ClaimRow): Claim {
   switch (verdict) {
     case "claimed":
       return { kind: verdict, attempt: attempts, cutShort: detail === "cut-short" };
+    case "suspect":
+      return { kind: verdict };
     case "poison":
       return { kind: verdict, attempts, cuts: detail ?? "" };
     case "duplicate":

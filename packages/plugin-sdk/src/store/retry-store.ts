@@ -1,50 +1,14 @@
-import type { DeliveryOutcome } from "@plugboard/contract";
 import type { Pool } from "pg";
-import type { MalformedRecord, Received, RecordCopy } from "../delivery/received.ts";
-
-/** One failed attempt, as the dead letter's history shows it. */
-export interface FailedAttempt {
-  readonly attempt: number;
-  readonly at: string;
-  readonly reason: string;
-}
-
-/** A decided end whose dead letter is still to be written. */
-export interface Verdict {
-  /** Null for records that are no deliveries. */
-  readonly outcome: DeliveryOutcome | null;
-  /** For `pb-dead-letter-reason`: an outcome or why the record is malformed. */
-  readonly reason: string;
-  readonly detail: string;
-  readonly attempts: number;
-}
-
-/** What an entry waits for; the counted one is `retry`. */
-export type WaitingFor =
-  | "retry"
-  | "settings"
-  | "order"
-  | "busy"
-  | "table"
-  | "drain"
-  | "turn"
-  | "parked"
-  | "dead-letter";
-
-/** An entry taken for one attempt. */
-export interface TakenEntry {
-  readonly seq: string;
-  readonly deliveryId: string;
-  readonly team: string;
-  readonly record: RecordCopy;
-  readonly verdict: Verdict | null;
-  readonly history: readonly FailedAttempt[];
-  readonly waitingFor: WaitingFor;
-  /** What an earlier attempt came to is to be found out before it is repeated. */
-  readonly unresolved: boolean;
-  /** When it was first stored, milliseconds since 1970. */
-  readonly storedAtMs: number;
-}
+import type { MalformedRecord, Received } from "../delivery/received.ts";
+import {
+  asEntry,
+  type EntryRow,
+  type FailedAttempt,
+  headersText,
+  type TakenEntry,
+  type Verdict,
+  type WaitingFor,
+} from "./taken-entry.ts";
 
 export interface PutOff {
   readonly waitingFor: WaitingFor;
@@ -71,21 +35,6 @@ export interface RetryBacklog {
 /** Failed attempts remembered per entry: the newest, after the first. */
 const HISTORY_ENTRIES_MAX = 20;
 
-interface EntryRow {
-  readonly seq: string;
-  readonly delivery_id: string;
-  readonly team: string;
-  readonly record_key: Buffer | null;
-  readonly record_value: Buffer | null;
-  readonly record_headers: [string, string][];
-  readonly origin: string;
-  readonly verdict: Verdict | null;
-  readonly history: FailedAttempt[];
-  readonly waiting_for: WaitingFor;
-  readonly unresolved: boolean;
-  readonly stored_at: Date;
-}
-
 /** The due-time table: what is to be attempted later, in Postgres, taken by any instance. See docs/decisions/0030. */
 export class RetryStore {
   readonly #pool: Pool;
@@ -103,7 +52,9 @@ export class RetryStore {
       text: `WITH identity AS (
                INSERT INTO deliveries AS d (id, team, order_key, revision, state) VALUES ($1, $2, $3, $4, 'waiting')
                ON CONFLICT (id) DO UPDATE SET state = 'waiting', owner = NULL, lease_until = NULL,
-                 attempts = d.attempts - CASE WHEN $14 THEN 1 ELSE 0 END
+                 attempts = d.attempts - CASE WHEN $14 THEN 1 ELSE 0 END,
+                 -- A suspect whose attempt has ended is none any more, unless a process has ended with it alone.
+                 cut_short = CASE WHEN $14 OR d.cut_short > 1 THEN d.cut_short ELSE 0 END
                WHERE d.state = 'started' AND d.owner = $13)
              INSERT INTO retries AS r (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
                  record_headers, origin, verdict, history, due_at, unresolved)
@@ -246,6 +197,13 @@ export class RetryStore {
     return rowCount ?? 0;
   }
 
+  /** A suspect has ended: the next that waits to be tried alone is due, unless its team is parked. */
+  async wakeSuspect(): Promise<void> {
+    await this.#pool.query(`UPDATE retries SET due_at = now() WHERE seq = (
+      SELECT seq FROM retries r WHERE waiting_for = 'alone' AND taken_by IS NULL AND due_at > now()
+        AND NOT EXISTS (SELECT FROM sdk_breakers b WHERE b.team = r.team) ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED)`);
+  }
+
   /** How many entries there are and how old, counted up to `limit`. */
   async backlog(limit: number): Promise<RetryBacklog> {
     const { rows } = await this.#pool.query<{ count: string; age: number | null; overdue: number | null }>(
@@ -267,31 +225,8 @@ function handOverValues({ id, event, orderKey, record }: Received, dueInMs: numb
   return [id, event.teamId, orderKey, event.revision, key, value, headersText(record), readFrom, dueInMs];
 }
 
-function headersText(record: RecordCopy): string {
-  return JSON.stringify(record.headers.map(([name, value]) => [name, value.toString("base64")]));
-}
-
 function bounded(history: readonly FailedAttempt[]): readonly FailedAttempt[] {
   return history.length <= HISTORY_ENTRIES_MAX
     ? history
     : [...history.slice(0, 1), ...history.slice(1 - HISTORY_ENTRIES_MAX)];
-}
-
-function asEntry(row: EntryRow): TakenEntry {
-  return {
-    seq: row.seq,
-    deliveryId: row.delivery_id,
-    team: row.team,
-    record: {
-      key: row.record_key,
-      value: row.record_value,
-      headers: row.record_headers.map(([name, value]) => [name, Buffer.from(value, "base64")] as const),
-      readFrom: row.origin,
-    },
-    verdict: row.verdict,
-    history: row.history,
-    waitingFor: row.waiting_for,
-    unresolved: row.unresolved,
-    storedAtMs: row.stored_at.getTime(),
-  };
 }

@@ -1,5 +1,6 @@
 import { CLAIMS } from "./claims.ts";
 import { RETRY_TURNS } from "./retry-turns.ts";
+import { SUSPECTS } from "./suspects.ts";
 
 /**
  * The SDK's tables in a plugin's schema: `deliveries`, `retries`, `team_settings`, and those whose names begin with `sdk_`. These
@@ -141,4 +142,5 @@ export const SDK_MIGRATIONS: readonly string[] = [
   `,
   RETRY_TURNS,
   CLAIMS,
+  SUSPECTS,
 ];

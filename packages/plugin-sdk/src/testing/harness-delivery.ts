@@ -14,7 +14,8 @@ import { createSdkMetrics } from "../metrics.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
 import type { PluginDatabase } from "../store/connect-database.ts";
 import { DeliveryStore } from "../store/delivery-store.ts";
-import { RetryStore, type TakenEntry, type Verdict } from "../store/retry-store.ts";
+import { RetryStore } from "../store/retry-store.ts";
+import type { TakenEntry, Verdict } from "../store/taken-entry.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import type { TestTeams } from "./stand-ins.ts";
 

@@ -149,7 +149,7 @@ describe("an effect of which nobody knows what it came to", () => {
   );
 
   test(
-    "is asked for when a process was killed during the attempt; killed again, the delivery is set aside",
+    "is asked for when a process was killed during the attempt; killed twice more, the delivery is set aside",
     async () => {
       const killed = async (event: string, cuts: number) => {
         const { id, record } = stage.copyOf({ team: "team-1", id: event, response: event });
@@ -166,14 +166,14 @@ describe("an effect of which nobody knows what it came to", () => {
       expect(await stage.settled(await killed("killed", 0))).toBe("delivered");
       expect([timesOf(called, "killed"), timesOf(asked, "killed")]).toEqual([0, 1]);
       resolvers.set("killed-again", async () => ({ kind: "delivered" }));
-      const poison = await killed("killed-again", 1);
+      const poison = await killed("killed-again", 2);
       expect(await stage.settled(poison)).toBe("failed");
       expect([timesOf(called, "killed-again"), timesOf(asked, "killed-again")]).toEqual([0, 0]);
       const dead = (await stage.records(stage.topics.deadLetter)).filter(
         (one) => stage.header(one, "pb-delivery-id") === poison,
       );
       expect(dead.map((one) => stage.header(one, "pb-dead-letter-detail"))).toEqual([
-        expect.stringContaining("set aside: 2 attempts"),
+        expect.stringContaining("set aside: 3 attempts"),
       ]);
     },
     TEST_MS,

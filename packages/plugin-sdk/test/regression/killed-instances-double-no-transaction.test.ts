@@ -47,7 +47,7 @@ describe("instances killed at work whose effects are in the delivery's transacti
       );
       const wrong = outcomes.filter(({ outcome, effects }) => effects !== (outcome === "delivered" ? 1 : 0));
       expect(wrong).toEqual([]);
-      // A delivery that two kills met is set aside: `failed`.
+      // On a slow machine three kills may meet one delivery, twice as the only suspect: that is set aside, `failed`.
       expect(outcomes.filter(({ outcome }) => outcome !== "delivered" && outcome !== "failed")).toEqual([]);
       expect(outcomes.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
     } finally {

@@ -3,13 +3,14 @@ import { createLogger, createRegistry, systemClock } from "@plugboard/runtime";
 import { createTestDatabase, waitUntil } from "@plugboard/stack";
 import type { DeadLetters } from "../../src/delivery/dead-letters.ts";
 import { FairPool } from "../../src/delivery/fair-pool.ts";
-import { type Received, receive } from "../../src/delivery/received.ts";
+import type { Received } from "../../src/delivery/received.ts";
 import { RetryLoop } from "../../src/delivery/retry-loop.ts";
 import { createSdkMetrics } from "../../src/metrics.ts";
 import { openDatabase, type PluginDatabase } from "../../src/store/connect-database.ts";
 import { DeliveryStore } from "../../src/store/delivery-store.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { RetryStore } from "../../src/store/retry-store.ts";
+import { received } from "../support/received-delivery.ts";
 
 const LEASE_MS = 60_000;
 /** Nothing is late in these. */
@@ -36,29 +37,6 @@ afterAll(async () => {
 beforeEach(async () => {
   await database.sdk.query("TRUNCATE retries, deliveries, sdk_retry_lines");
 });
-
-function received(
-  team: string,
-  id: string,
-  response = `response-of-${id}`,
-  headers: [string, string][] = [],
-): Received {
-  const all = [
-    ["ce_id", id],
-    ["ce_source", "core"],
-    ["ce_type", "onResponse"],
-    ["ce_teamid", team],
-    ["ce_subject", response],
-  ];
-  const copy = [...(all as [string, string][]), ...headers].map(([name, value]) => [name, Buffer.from(value)] as const);
-  const item = receive(
-    { key: Buffer.from("k"), value: Buffer.from('{"a":1}'), headers: copy, readFrom: "t/0/1" },
-    "stored",
-    "core",
-  );
-  if (item.kind === "malformed") throw new Error(item.problems.join());
-  return item;
-}
 const putOff = (item: Received) => retries.putOff(item, { waitingFor: "retry", dueInMs: 0, history: [], token: null });
 
 describe("RetryStore", () => {
@@ -217,16 +195,6 @@ describe("DeliveryStore", () => {
     expect(await deliveries.deleteOldFences(10)).toBe(0);
     await database.sdk.query("UPDATE sdk_fences SET kept_since = now() - interval '500 days'");
     expect(await deliveries.deleteOldFences(10)).toBe(1);
-  });
-
-  test("sets a delivery aside whose attempts were cut short twice", async () => {
-    const item = received("team", "poison");
-    const cut = () => database.sdk.query("UPDATE deliveries SET lease_until = now() - interval '1 s'");
-    expect(await deliveries.claim(item, "one", null)).toEqual({ kind: "claimed", attempt: 1, cutShort: false });
-    await cut();
-    expect(await deliveries.claim(item, "two", null)).toEqual({ kind: "claimed", attempt: 2, cutShort: true });
-    await cut();
-    expect(await deliveries.claim(item, "three", null)).toEqual({ kind: "poison", attempts: 2, cuts: "2" });
   });
 
   test("deletes old identities in bounded batches and leaves what is not settled", async () => {

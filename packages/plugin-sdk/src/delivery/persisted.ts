@@ -1,0 +1,10 @@
+import { ExponentialBackoff, handleAll, retry as retryPolicy } from "cockatiel";
+
+/** Tries of a write that follows an attempt: about two seconds, so within the claim's lease. */
+const PERSIST_ATTEMPTS_MAX = 5;
+
+/** A handler's effect stands behind this write: a short trouble of the database must not make it look cut short. */
+export async function persisted(write: () => Promise<void>): Promise<void> {
+  const backoff = new ExponentialBackoff({ initialDelay: 50, maxDelay: 1_000 });
+  await retryPolicy(handleAll, { maxAttempts: PERSIST_ATTEMPTS_MAX, backoff }).execute(write);
+}

@@ -1,0 +1,15 @@
+import type { WaitingFor } from "../store/taken-entry.ts";
+
+/** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
+export const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn">, number> = {
+  parked: 0,
+  settings: 30_000,
+  table: 500,
+  order: 1_000,
+  busy: 1_000,
+  // The end of the one that is tried wakes the next: this is for when it does not.
+  alone: 2_000,
+  drain: 0,
+};
+/** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
+export const WAIT_AGE_MS_MAX = 7 * 86_400_000;
