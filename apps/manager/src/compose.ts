@@ -21,6 +21,7 @@ import { PostgresListener } from "./adapters/postgres-listener.ts";
 import { createDatabase, type Database, isDatabaseOutage } from "./adapters/prisma-database.ts";
 import { PrismaInitializeQueue } from "./adapters/prisma-initialize-queue.ts";
 import { PrismaPluginStore } from "./adapters/prisma-plugin-store.ts";
+import { PrismaResealQueue } from "./adapters/prisma-reseal-queue.ts";
 import { PrismaRoutingStore } from "./adapters/prisma-routing-store.ts";
 import { PrismaTeamStore } from "./adapters/prisma-team-store.ts";
 import { PrismaTopicDeletions } from "./adapters/prisma-topic-deletions.ts";
@@ -42,6 +43,7 @@ import { historyPruner, SharedTopics, topicRemover } from "./pipeline/housekeepi
 import { Initializer } from "./pipeline/initializer.ts";
 import { Reconciler } from "./pipeline/reconciler.ts";
 import { Relay } from "./pipeline/relay.ts";
+import { Resealer } from "./pipeline/resealer.ts";
 import type { ManagerSettings } from "./settings.ts";
 
 /** Connections of the loops behind the requests, so that busy requests cannot starve the relay. */
@@ -102,6 +104,7 @@ export function composeManager(
       pipeline.relay,
       pipeline.listener,
       pipeline.initializer,
+      pipeline.resealer,
       pipeline.sharedTopics,
       topicRemover({ ...adapters, clock, logger }),
       historyPruner({ ...adapters, days: settings.ROUTING_HISTORY_DAYS, clock, logger }),
@@ -142,6 +145,7 @@ function composeAdapters({ settings, logger, clock, registry }: Ground) {
     routing,
     answers,
     initializes,
+    reseals: new PrismaResealQueue(background),
     metrics,
     table: new RedisRoutingTable(redis, namespace, settings.PLUGBOARD_ALLOW_UNSAFE),
     routes: new TableRouteLookup(table, readerRedis),
@@ -180,12 +184,20 @@ function composePipeline({ settings, logger, clock }: Ground, adapters: Adapters
   });
   const relay: Relay = new Relay({ store, table, onLost: () => reconciler.wake(), clock, metrics, logger });
   const initializer = new Initializer({ queue, calls, onSettled: () => relay.wake(), clock, metrics, logger });
+  const resealer = new Resealer({ queue: adapters.reseals, calls, clock, logger });
   const listener = new PostgresListener(
     settings.DATABASE_URL,
     { [CHANNEL.routing]: () => relay.wake(), [CHANNEL.initialize]: () => initializer.wake() },
     logger,
   );
-  return { reconciler, relay, initializer, listener, sharedTopics: new SharedTopics({ topics, clock, logger }) };
+  return {
+    reconciler,
+    relay,
+    initializer,
+    resealer,
+    listener,
+    sharedTopics: new SharedTopics({ topics, clock, logger }),
+  };
 }
 
 function composeServer(ground: Ground, adapters: Adapters, pipeline: Pipeline): HttpServer {

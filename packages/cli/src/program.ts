@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { actionCommand } from "./commands/action.ts";
 import { configureCommand } from "./commands/configure.ts";
 import { enableCommands } from "./commands/enable.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { pluginsCommand } from "./commands/plugins.ts";
 import { routesCommand } from "./commands/routes.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -53,6 +54,7 @@ function createProgram(): Command {
   program.commandsGroup("Operate:");
   routesCommand(program);
   tokensCommand(program);
+  keysCommand(program);
   program.commandsGroup("Help:");
   return program;
 }

@@ -51,6 +51,11 @@ export const FAILURES = {
     title: "Teams have settings that do not fit the new schema",
     next: "Let the schema take them too (optional fields, defaults), or see docs/write-a-plugin.md for how an admin registers it all the same.",
   },
+  "key-not-held": {
+    status: 409,
+    title: "Not every instance of the plugin holds the new key",
+    next: "Restart those named with it in PLUGIN_PRIVATE_KEY, then do this again.",
+  },
   deregistered: { status: 409, title: "The plugin is deregistered", next: "Register it again first." },
   "too-large": { status: 413, title: "The body is too large", next: "Send less than the limit named in detail." },
   "headers-too-large": {

@@ -149,6 +149,22 @@ export const initializeResponseSchema = z.discriminatedUnion("status", [
 ]);
 export type InitializeResponse = z.infer<typeof initializeResponseSchema>;
 
+/** Seals that one team's settings for one plugin can hold. */
+const SEALS_MAX = 10_000;
+
+/** Manager → plugin, `POST /reseal` (signed), after the plugin's key was changed: what was sealed to an earlier one. */
+export const resealRequestSchema = z.object({
+  team: teamIdSchema,
+  /** The `kid` of the key that they are to be sealed to. */
+  key: z.string(),
+  seals: z.array(z.string()).max(SEALS_MAX),
+});
+export type ResealRequest = z.infer<typeof resealRequestSchema>;
+
+/** The same secrets in the same order, sealed to that key; null for one that the plugin has no key to. */
+export const resealResponseSchema = z.object({ seals: z.array(z.string().nullable()).max(SEALS_MAX) });
+export type ResealResponse = z.infer<typeof resealResponseSchema>;
+
 /** `GET /v1/plugins/{plugin}/settings?after=<team>&limit=`: for a plugin that starts with an empty database. */
 export const pluginSettingsPageSchema = z
   .object({

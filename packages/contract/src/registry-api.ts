@@ -27,9 +27,8 @@ export const routingStateSchema = z
   .describe("current: the routing table has the change; pending: it is stored, and the table follows.");
 
 /** Changes that an admin has to approve first. */
-const waitingSchema = z
-  .array(z.enum(["url", "publicKey"]))
-  .describe("Changes that an admin has to approve before they count.");
+const waitingNameSchema = z.enum(["url", "publicKey"]);
+const waitingSchema = z.array(waitingNameSchema).describe("Changes that an admin has to approve before they count.");
 
 export const registrationResponseSchema = z
   .object({
@@ -159,9 +158,9 @@ export const pluginPatchSchema = z
   .strictObject({
     status: z.enum(["enabled", "disabled"]).optional().describe("disabled is maintenance: its events wait."),
     approve: z
-      .boolean()
+      .union([z.boolean(), z.array(waitingNameSchema).min(1).max(2)])
       .optional()
-      .describe("An admin's word on changes that wait: true takes them, false drops them."),
+      .describe("An admin's word on changes that wait: true takes them, a list takes those, false drops them."),
   })
   .meta({
     id: "PluginChange",
@@ -185,6 +184,10 @@ export const pluginViewSchema = z
     ),
     instancesKnown: z.boolean().describe("false while Redis, which counts the instances, does not answer."),
     pendingApproval: waitingSchema,
+    teamsToReseal: z
+      .int()
+      .nonnegative()
+      .describe("Teams with secrets that the plugin has still to seal to its present key."),
     teamsEnabled: z.int().nonnegative().describe("Teams that have it enabled."),
     registeredAt: instantSchema,
     updatedAt: instantSchema,
@@ -201,6 +204,7 @@ export const pluginViewSchema = z
         instances: [{ id: "sms-7d9f", expiresAt: "2026-03-01T12:00:15.000Z", version: "1.4.0" }],
         instancesKnown: true,
         pendingApproval: [],
+        teamsToReseal: 0,
         teamsEnabled: 12,
         registeredAt: "2026-02-01T09:00:00.000Z",
         updatedAt: "2026-03-01T11:58:00.000Z",

@@ -35,7 +35,7 @@ import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/regis
 import type { ResourceMap } from "./resources/resource.ts";
 import { ResourceSet } from "./resources/resource-set.ts";
 import { loadPluginSettings, type PluginSettings } from "./settings/env-settings.ts";
-import { loadPrivateKey } from "./settings/private-key.ts";
+import { loadPrivateKeys } from "./settings/private-key.ts";
 import { TeamSettings } from "./settings/team-settings.ts";
 import { openDatabase } from "./store/connect-database.ts";
 import { RetryStore } from "./store/retry-store.ts";
@@ -99,9 +99,9 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
   const settings = loadPluginSettings(plugin, environment, definition.resources);
   const logger = createLogger(plugin, settings.LOG_LEVEL);
   const phases = new Phases({ logger, clock: systemClock });
-  const key = await keyOf(definition, settings);
+  const keys = await keysOf(definition, settings);
   const registration = (port: number) =>
-    registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, key?.publicJwk ?? null);
+    registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, keys?.[0].publicJwk ?? null);
   // An author's mistake shows before anything is connected.
   registration(settings.PORT);
   const database = openDatabase(settings.DATABASE_URL, plugin, logger);
@@ -132,7 +132,7 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
   const teamSettings = new TeamSettings({
     schema: definition.settings,
     store: new SettingsStore(database.sdk),
-    key,
+    keys,
     check: settingsCheck(definition, contexts, drain.stopping),
     onApplied: (team) => {
       for (const listener of applied) listener(team);
@@ -156,7 +156,7 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
     logger,
     phases,
     registration,
-    key,
+    keys,
     database,
     resources,
     drain,
@@ -192,7 +192,7 @@ function composeSurface<Schema extends z.ZodObject>(
     body: () => registration(server.port),
     instance: ground.instance,
     version: definition.metadata.version,
-    keys: ground.key?.publicJwk.kid === undefined ? [] : [ground.key.publicJwk.kid],
+    keys: (ground.keys ?? []).map(({ kid }) => kid),
     clock: systemClock,
     logger,
     onRegistered: (answer) => {
@@ -218,10 +218,10 @@ function composeSurface<Schema extends z.ZodObject>(
   return { server, registrar };
 }
 
-/** The plugin's key, for one whose settings have secrets. */
-async function keyOf<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, settings: PluginSettings) {
+/** The plugin's keys, for one whose settings have secrets. */
+async function keysOf<Schema extends z.ZodObject>(definition: PluginDefinition<Schema>, settings: PluginSettings) {
   if (!hasSecrets(jsonSchemaOf(definition.settings))) return null;
-  return await loadPrivateKey({
+  return await loadPrivateKeys({
     plugin: definition.metadata.id,
     given: settings.PLUGIN_PRIVATE_KEY,
     directory: settings.PLUGIN_KEYS_DIR,

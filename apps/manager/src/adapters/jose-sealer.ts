@@ -24,10 +24,10 @@ export class JoseSealer implements Sealer {
   }
 
   async seal(publicKey: JsonObject, value: unknown): Promise<string> {
-    const { alg = "ECDH-ES" } = publicKey as JWK;
+    const { alg = "ECDH-ES", kid } = publicKey as JWK;
     const key = await importJWK(publicKey as JWK, alg);
     return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(value)))
-      .setProtectedHeader({ alg, enc: ENCRYPTION })
+      .setProtectedHeader({ alg, enc: ENCRYPTION, ...(kid === undefined ? {} : { kid }) })
       .encrypt(key);
   }
 }

@@ -44,6 +44,15 @@ export class PrismaPluginStore implements PluginStore {
     return new Map(groups.map(({ pluginId, _count }) => [pluginId, _count]));
   }
 
+  async teamsToReseal(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const groups = await this.#database.teamPlugin.groupBy({
+      by: ["pluginId"],
+      where: { pluginId: { in: [...ids] }, resealAt: { not: null } },
+      _count: true,
+    });
+    return new Map(groups.map(({ pluginId, _count }) => [pluginId, _count]));
+  }
+
   /** An insert that loses a race with another first registration of the same id is repeated as a change. */
   async change(id: string, decide: Parameters<PluginStore["change"]>[1]): Promise<PluginRecord> {
     try {

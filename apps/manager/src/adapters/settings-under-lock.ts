@@ -1,3 +1,4 @@
+import { SEALED_FIELD } from "@plugboard/contract";
 import type { SettingsUnderLock, StoredSettings } from "../domain/ports.ts";
 import type { JsonObject } from "../domain/records.ts";
 import { Prisma } from "../generated/prisma/client.ts";
@@ -32,6 +33,11 @@ export function settingsUnderLock(transaction: Transaction, plugin: string): Set
         yield rows.map(({ teamId, settings }): StoredSettings => ({ team: teamId, settings: settings as JsonObject }));
         after = last.teamId;
       }
+    },
+    async resealAll() {
+      const sealed = `%"${SEALED_FIELD}"%`;
+      await transaction.$executeRaw`
+        UPDATE team_plugins SET reseal_at = now() WHERE plugin_id = ${plugin} AND settings::text LIKE ${sealed}`;
     },
     async sendAgain(teams) {
       const ids = [...teams];

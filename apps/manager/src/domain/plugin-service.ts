@@ -17,17 +17,19 @@ import type {
   PluginStore,
   Publication,
   Sealer,
+  SettingsUnderLock,
   TeamStore,
   TopicDeletions,
   TopicStore,
 } from "./ports.ts";
-import type { PluginRecord, PluginStatus } from "./records.ts";
+import type { JsonObject, PluginRecord, PluginStatus } from "./records.ts";
 import {
   decideApproval,
   type RegistrationBody,
   registered,
   registrationProblems,
   sameJson,
+  type WaitingChange,
   waitingChanges,
 } from "./registration.ts";
 import { pluginKey } from "./routing-entries.ts";
@@ -96,7 +98,9 @@ export class PluginService {
             "settings that do not fit the new schema are sent again",
           );
       }
-      return registered(id, body, current, this.#use.changesWait && !how.byAdmin);
+      const draft = registered(id, body, current, this.#use.changesWait && !how.byAdmin);
+      if (current !== null && !sameJson(current.publicKey, draft.publicKey)) await stored.resealAll();
+      return draft;
     });
     await deletions.cancel(id);
     await this.#followSchema(plugin);
@@ -165,17 +169,28 @@ export class PluginService {
     return await answeredByRedis(() => this.#use.leases.release(id, instance));
   }
 
-  /** Maintenance, and an admin's answer to changes that wait. */
+  /**
+   * Maintenance, and an admin's answer to changes that wait. With a new key, teams' secrets are sealed anew.
+   * @throws Failure `key-not-held` while an instance lives that could not open what would be sealed from then on.
+   */
   async patch(
     id: string,
-    patch: { readonly status?: "enabled" | "disabled" | undefined; readonly approve?: boolean | undefined },
+    patch: {
+      readonly status?: "enabled" | "disabled" | undefined;
+      readonly approve?: boolean | readonly WaitingChange[] | undefined;
+    },
   ): Promise<{ plugin: PluginRecord; routing: "current" | "pending" }> {
-    const plugin = await this.#change(id, (current) => {
+    const lives = patch.approve === undefined || patch.approve === false ? [] : await this.#instances(id);
+    const plugin = await this.#change(id, async (current, stored) => {
       if (current.status === "deregistered") throw new Failure("deregistered", `plugin ${id}`);
       const decided = patch.approve === undefined ? current : decideApproval(current, patch.approve);
+      if (!sameJson(decided.publicKey, current.publicKey)) {
+        refuseUnheldKey(decided.publicKey, lives);
+        await stored.resealAll();
+      }
       return { ...decided, status: patch.status ?? current.status };
     });
-    if (patch.approve === true) await this.#use.initializes.hurry(id);
+    if (patch.approve !== undefined && patch.approve !== false) await this.#use.initializes.hurry(id);
     return { plugin, routing: await this.#use.publication.published(pluginKey(id)) };
   }
 
@@ -193,10 +208,17 @@ export class PluginService {
     return { status: "deregistered", topics: deleteTopics ? "deleting" : "kept", routing };
   }
 
-  async #change(id: string, decide: (current: PluginRecord) => PluginDraft): Promise<PluginRecord> {
-    return await this.#use.plugins.change(id, (current) => {
+  async #instances(id: string): Promise<readonly Lease[]> {
+    return (await answeredByRedis(() => this.#use.leases.live([id]))).get(id) ?? [];
+  }
+
+  async #change(
+    id: string,
+    decide: (current: PluginRecord, stored: SettingsUnderLock) => PluginDraft | Promise<PluginDraft>,
+  ): Promise<PluginRecord> {
+    return await this.#use.plugins.change(id, async (current, stored) => {
       if (current === null) throw unknownPlugin(id);
-      const { registeredAt: _, updatedAt: __, ...draft } = decide(current) as PluginRecord;
+      const { registeredAt: _, updatedAt: __, ...draft } = (await decide(current, stored)) as PluginRecord;
       return draft;
     });
   }
@@ -223,6 +245,17 @@ export class PluginService {
       return { known: false, of: () => [] };
     }
   }
+}
+
+/** Instances named in a refusal. */
+const INSTANCES_NAMED_MAX = 20;
+
+/** Instances that do not say which keys they hold are taken at the admin's word. */
+function refuseUnheldKey(key: JsonObject | null, lives: readonly Lease[]): void {
+  const without = lives.filter(({ runs: { keys } }) => keys !== undefined && !keys.includes(String(key?.kid)));
+  if (without.length === 0) return;
+  const named = without.slice(0, INSTANCES_NAMED_MAX).map(({ instance }) => instance);
+  throw new Failure("key-not-held", `${without.length} live instance(s) lack it: ${named.join(", ")}`);
 }
 
 export function unknownPlugin(id: string): Failure {

@@ -39,6 +39,8 @@ export interface PluginStore {
     id: string,
     decide: (current: PluginRecord | null, teams: SettingsUnderLock) => PluginDraft | Promise<PluginDraft>,
   ): Promise<PluginRecord>;
+  /** How many teams' secrets each of the plugins has still to seal to its present key. */
+  teamsToReseal(ids: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Teams whose row says `state` for this plugin, in the order of their ids. */
   teamsInState(id: string, state: "missing" | "not-required", limit: number): Promise<string[]>;
 }
@@ -53,6 +55,8 @@ export interface StoredSettings {
 export interface SettingsUnderLock {
   /** Those in force, and those on their way, by team; a page is a bounded number of teams. */
   pages(): AsyncIterable<readonly StoredSettings[]>;
+  /** Has every team's secrets sealed anew by the plugin, to the key that it has from now on. */
+  resealAll(): Promise<void>;
   /** Gives these teams' settings a new version and sends them to the plugin, see settings-state.ts. */
   sendAgain(teams: readonly string[]): Promise<void>;
 }
@@ -131,6 +135,22 @@ export interface InitializeQueue {
   hurry(plugin: string): Promise<void>;
   /** How many wait, and how long the oldest has, for metrics. */
   backlog(): Promise<Backlog>;
+}
+
+/** A team's settings whose secrets the plugin is to seal anew. */
+export interface ResealTask {
+  readonly team: string;
+  readonly plugin: PluginRecord;
+  readonly version: number;
+  readonly settings: JsonObject;
+}
+
+export interface ResealQueue {
+  /** Takes due tasks for `leaseMs`, during which no other instance gets them. */
+  claim(limit: number, leaseMs: number): Promise<ResealTask[]>;
+  /** Stores the settings with their new seals, unless settings or key have changed meanwhile. */
+  settle(task: ResealTask, settings: JsonObject): Promise<void>;
+  putOff(task: ResealTask, delayMs: number): Promise<void>;
 }
 
 export interface Backlog {

@@ -112,15 +112,24 @@ export function registered(
   };
 }
 
+export type WaitingChange = "url" | "publicKey";
+
 /** What waits for an admin, as the API names it. */
-export function waitingChanges(pending: PendingApproval | null): ("url" | "publicKey")[] {
+export function waitingChanges(pending: PendingApproval | null): WaitingChange[] {
   return (["url", "publicKey"] as const).filter((name) => pending !== null && name in pending);
 }
 
 /** The plugin with what waited taken over, or dropped. */
-export function decideApproval(current: PluginRecord, approve: boolean): PluginRecord {
-  if (!approve || current.pendingApproval === null) return { ...current, pendingApproval: null };
-  return { ...current, ...current.pendingApproval, pendingApproval: null };
+export function decideApproval(current: PluginRecord, approve: boolean | readonly WaitingChange[]): PluginRecord {
+  const pending = current.pendingApproval ?? {};
+  const entries = Object.entries(pending) as [WaitingChange, PendingApproval[WaitingChange]][];
+  const taken = entries.filter(([name]) => approve === true || (approve !== false && approve.includes(name)));
+  const left = approve === false ? [] : entries.filter(([name]) => !taken.some(([one]) => one === name));
+  return {
+    ...current,
+    ...Object.fromEntries(taken),
+    pendingApproval: left.length === 0 ? null : Object.fromEntries(left),
+  };
 }
 
 /** jsonb does not keep the order of keys. */

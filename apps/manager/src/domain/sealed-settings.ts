@@ -65,6 +65,32 @@ export function withPlaceholders(value: unknown, placeholder: JsonObject): unkno
   return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, withPlaceholders(child, placeholder)]));
 }
 
+/** Every seal of the value that is not to this key. One that names no key is of before keys had names. */
+export function sealsNotTo(value: unknown, kid: string): string[] {
+  const seals = new Set<string>();
+  replaceSeals(value, (seal) => {
+    if (keyOf(seal) !== kid) seals.add(seal);
+    return seal;
+  });
+  return [...seals];
+}
+
+function keyOf(seal: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(seal.split(".")[0] ?? "", "base64url").toString("utf8")).kid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The value with other seals in place of its own. */
+export function replaceSeals(value: unknown, replace: (seal: string) => string): unknown {
+  if (Array.isArray(value)) return value.map((item) => replaceSeals(item, replace));
+  if (!isObject(value)) return value;
+  if (isSealed(value)) return { [SEALED_FIELD]: replace(value[SEALED_FIELD]) };
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, replaceSeals(child, replace)]));
+}
+
 /** The value with everything sealed left out: what may be shown. */
 export function withoutSecrets(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((item) => (isSealed(item) ? null : withoutSecrets(item)));

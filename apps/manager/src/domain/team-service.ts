@@ -22,6 +22,9 @@ import { unstorable } from "./storable-json.ts";
 
 export type EnablementBody = z.output<typeof enablementSchema>;
 
+/** Times that settings are checked and sealed before a plugin that changes meanwhile is a conflict. */
+const CONFIGURE_ATTEMPTS_MAX = 3;
+
 /** What a team may do: switch plugins on and off, narrow them, configure them. */
 export class TeamService {
   readonly #teams: TeamStore;
@@ -84,6 +87,16 @@ export class TeamService {
    * that is left out keeps its value; one that is null goes, unless null is a value that its schema takes.
    */
   async configure(team: string, plugin: string, body: JsonObject): Promise<TeamPluginPair> {
+    for (let attempt = 1; ; attempt += 1) {
+      const pair = await this.#configureOnce(team, plugin, body);
+      if (pair !== "registered-anew") return pair;
+      // A plugin that rotates its key does so once; one that registers over and over is not waited for.
+      if (attempt === CONFIGURE_ATTEMPTS_MAX)
+        throw new Failure("conflict", "the plugin registered anew while the settings were checked");
+    }
+  }
+
+  async #configureOnce(team: string, plugin: string, body: JsonObject): Promise<TeamPluginPair | "registered-anew"> {
     const known = await this.#teams.find(team, plugin);
     if (known === null) throw unknownPlugin(plugin);
     assertEnabled(known);
@@ -94,10 +107,11 @@ export class TeamService {
       if (publicKey === null) throw new Error(`plugin ${plugin} has secrets and no public key`);
       return { $sealed: await this.#sealer.seal(publicKey, secret) };
     });
+    let anew = false;
     const pair = await this.#teams.change(team, plugin, (sight) => {
       assertEnabled(sight);
-      if (!sameSchema(sight.plugin, known.plugin))
-        throw new Failure("conflict", "the plugin registered anew while the settings were checked");
+      anew = !sameSchema(sight.plugin, known.plugin);
+      if (anew) return null;
       // Again under the lock: another PUT may have replaced the secrets that this one leaves out.
       const { keep, clear } = this.#refuseSettings(body, sight, places);
       const whole = keep ? keepSecrets(sealed, sight.row.settings, places) : sealed;
@@ -110,6 +124,7 @@ export class TeamService {
       return { row, initialize: true };
     });
     if (pair === null) throw unknownPlugin(plugin);
+    if (anew) return "registered-anew";
     this.#onSettings();
     return pair;
   }

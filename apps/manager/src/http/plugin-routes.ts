@@ -31,8 +31,15 @@ export function pluginRoutes(use: Use): Route[] {
 
 async function viewsOf({ plugins, service }: Use, records: readonly PluginRecord[]) {
   const ids = records.map(({ id }) => id);
-  const [counts, liveness] = await Promise.all([plugins.teamsEnabled(ids), service.liveness(ids)]);
-  return records.map((record) => pluginView(record, counts.get(record.id) ?? 0, liveness));
+  const [enabled, toReseal, liveness] = await Promise.all([
+    plugins.teamsEnabled(ids),
+    plugins.teamsToReseal(ids),
+    service.liveness(ids),
+  ]);
+  return records.map((record) => {
+    const teams = { enabled: enabled.get(record.id) ?? 0, toReseal: toReseal.get(record.id) ?? 0 };
+    return pluginView(record, teams, liveness);
+  });
 }
 
 async function viewOf(use: Use, record: PluginRecord) {
@@ -155,7 +162,7 @@ function registrationRoutes(use: Use): Route[] {
       tag: "plugins",
       summary: "Switch maintenance; or, for an admin, approve or drop changes of url and key",
       description: "200 when routers know the change, 202 when it is stored and they follow.",
-      failures: ["not-found", "deregistered"],
+      failures: ["not-found", "deregistered", "key-not-held"],
       roles: ["plugin"],
       params: pluginParams,
       query: noQuery,

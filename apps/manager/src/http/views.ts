@@ -32,7 +32,11 @@ export function teamPluginView({ plugin, row }: TeamPluginPair, liveness: Livene
 }
 
 /** What an admin, or the plugin itself, sees. */
-export function pluginView(plugin: PluginRecord, teamsEnabled: number, liveness: Liveness) {
+export function pluginView(
+  plugin: PluginRecord,
+  teams: { readonly enabled: number; readonly toReseal: number },
+  liveness: Liveness,
+) {
   const instances = liveness.of(plugin.id);
   return {
     id: plugin.id,
@@ -56,7 +60,8 @@ export function pluginView(plugin: PluginRecord, teamsEnabled: number, liveness:
     // Additional to the contract's view: false while Redis, which counts the instances, does not answer.
     instancesKnown: liveness.known,
     pendingApproval: waitingChanges(plugin.pendingApproval),
-    teamsEnabled,
+    teamsEnabled: teams.enabled,
+    teamsToReseal: teams.toReseal,
     registeredAt: plugin.registeredAt.toISOString(),
     updatedAt: plugin.updatedAt.toISOString(),
   };

@@ -5,6 +5,7 @@ import { type CommandContext, contextOf } from "../command-context.ts";
 import { type Cell, cell, table } from "../output.ts";
 import { teamPluginText, upOrDown } from "../team-plugin-text.ts";
 import { registerCommand } from "./register.ts";
+import { rotateKeyCommand } from "./rotate-key.ts";
 
 type PluginView = z.infer<typeof pluginViewSchema>;
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() });
@@ -29,6 +30,7 @@ export function pluginsCommand(program: Command): void {
       await (options.team === undefined ? showOne(context, plugin) : showOfTeam(context, plugin, options.team));
     });
   registerCommand(plugins);
+  rotateKeyCommand(plugins);
 }
 
 /** Every registered plugin, as an admin sees them. */

@@ -7,6 +7,7 @@ import {
   Failure,
   initializeRequestSchema,
   PLUGIN_VERSION_HEADER,
+  resealRequestSchema,
 } from "@plugboard/contract";
 import {
   type HealthCheck,
@@ -59,6 +60,9 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
   app.post("/initialize", ...signed, async (request, response) => {
     assertMeant(request.header(PLUGIN_VERSION_HEADER), parts.definition.metadata.version);
     response.json(await parts.settings.initialize(validInput(initializeRequestSchema, request.body, "body")));
+  });
+  app.post("/reseal", ...signed, async (request, response) => {
+    response.json(await parts.settings.reseal(validInput(resealRequestSchema, request.body, "body")));
   });
   app.post("/execute", ...signed, async (request, response) => {
     response.json(await execute(parts, request.body));

@@ -32,7 +32,7 @@ export const pluginEnvironment = {
   ),
   PLUGIN_PRIVATE_KEY: setting(
     env.text().optional(),
-    "Private key as JWK that teams' secrets are sealed to; in development it is made and kept under PLUGIN_KEYS_DIR.",
+    "Private key as JWK that teams' secrets are sealed to, or a JWK Set, the newest first, while keys are rotated; in development one is made and kept under PLUGIN_KEYS_DIR.",
     { secret: true },
   ),
   PLUGIN_KEYS_DIR: setting(env.text().default(".plugboard/keys"), "Directory of development keys."),

@@ -3,14 +3,21 @@ import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SettingsError } from "@plugboard/runtime";
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { z } from "zod";
 
-/** A plugin's key pair: the manager seals secrets to the public half, only the plugin opens them. */
+/** A key pair: the manager seals secrets to the public half, only the plugin opens them. */
 export interface PluginKey {
+  readonly kid: string;
   readonly publicJwk: JWK;
   readonly privateKey: CryptoKey;
 }
 
+/** A plugin's keys: what is new is sealed to the first, and all open what was sealed to them. */
+export type PluginKeys = readonly [current: PluginKey, ...earlier: PluginKey[]];
+
 const ALGORITHM = "ECDH-ES";
+/** The one in use, and those that it follows: a rotation has two. */
+const KEYS_MAX = 5;
 
 export interface KeySource {
   readonly plugin: string;
@@ -21,10 +28,10 @@ export interface KeySource {
 }
 
 /**
- * The key from the environment; or, in development, one that is made once and kept in a file only its owner can read.
- * @throws SettingsError when the key is not usable, or missing in production.
+ * The keys from the environment; or, in development, one that is made once and kept in a file only its owner can read.
+ * @throws SettingsError when a key is not usable, or none is given in production.
  */
-export async function loadPrivateKey({ plugin, given, directory, production }: KeySource): Promise<PluginKey> {
+export async function loadPrivateKeys({ plugin, given, directory, production }: KeySource): Promise<PluginKeys> {
   if (given !== undefined) return await imported(plugin, given);
   if (production) {
     throw new SettingsError(plugin, [
@@ -34,19 +41,37 @@ export async function loadPrivateKey({ plugin, given, directory, production }: K
   return await imported(plugin, await keptKey(join(directory, `${plugin}.json`), directory));
 }
 
-async function imported(plugin: string, text: string): Promise<PluginKey> {
+const privateJwkSchema = z.object({
+  kty: z.literal("EC"),
+  crv: z.literal("P-256"),
+  x: z.string(),
+  y: z.string(),
+  d: z.string(),
+});
+/** One JWK, or a JWK Set with the newest first. */
+const givenSchema = z.union([
+  privateJwkSchema.transform((key) => [key]),
+  z.object({ keys: z.array(privateJwkSchema).min(1).max(KEYS_MAX) }).transform(({ keys }) => keys),
+]);
+
+async function imported(plugin: string, text: string): Promise<PluginKeys> {
   try {
-    const jwk = JSON.parse(text) as JWK;
-    if (jwk.kty !== "EC" || jwk.crv !== "P-256" || jwk.d === undefined) throw new Error("it is no private P-256 JWK");
-    const privateKey = (await importJWK({ ...jwk, alg: ALGORITHM }, ALGORITHM)) as CryptoKey;
-    const { kty, crv, x, y } = jwk;
-    const publicPart = { kty, crv, x, y } as JWK;
-    const kid = await calculateJwkThumbprint(publicPart);
-    return { publicJwk: { ...publicPart, alg: ALGORITHM, use: "enc", kid }, privateKey };
+    const [first, ...others] = await Promise.all(givenSchema.parse(JSON.parse(text)).map(importOne));
+    if (first === undefined) throw new Error("no key");
+    return [first, ...others];
   } catch {
     // The parser's own message could quote the key.
-    throw new SettingsError(plugin, ["PLUGIN_PRIVATE_KEY must be a private P-256 key as JWK"]);
+    throw new SettingsError(plugin, [
+      `PLUGIN_PRIVATE_KEY must be a private P-256 key as JWK, or a JWK Set of at most ${KEYS_MAX}, the newest first`,
+    ]);
   }
+}
+
+async function importOne(jwk: z.output<typeof privateJwkSchema>): Promise<PluginKey> {
+  const privateKey = (await importJWK({ ...jwk, alg: ALGORITHM }, ALGORITHM)) as CryptoKey;
+  const { kty, crv, x, y } = jwk;
+  const kid = await calculateJwkThumbprint({ kty, crv, x, y });
+  return { kid, publicJwk: { kty, crv, x, y, alg: ALGORITHM, use: "enc", kid }, privateKey };
 }
 
 /** Reads the kept key, or makes one. The file appears whole or not at all; of two processes that race, one wins. */

@@ -1,14 +1,21 @@
-import { Failure, type InitializeRequest, type InitializeResponse, type ProblemItem } from "@plugboard/contract";
+import {
+  Failure,
+  type InitializeRequest,
+  type InitializeResponse,
+  type ProblemItem,
+  type ResealRequest,
+  type ResealResponse,
+} from "@plugboard/contract";
 import { problemsOf } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { SettingsHead, SettingsStore } from "../store/settings-store.ts";
-import { openSeals } from "./open-seals.ts";
-import type { PluginKey } from "./private-key.ts";
+import { isSealedElsewhere, openSeals, resealed, resealedSettings } from "./open-seals.ts";
+import type { PluginKeys } from "./private-key.ts";
 
 export interface TeamSettingsParts<Schema extends z.ZodObject> {
   readonly schema: Schema;
   readonly store: SettingsStore;
-  readonly key: PluginKey | null;
+  readonly keys: PluginKeys | null;
   /** The plugin's own check of the meaning; settings reach it with their secrets opened. */
   readonly check: (team: string, settings: z.output<Schema>) => Promise<readonly ProblemItem[]>;
   /** Called when a team's settings are usable from now on. */
@@ -49,9 +56,34 @@ export class TeamSettings<Schema extends z.ZodObject> {
   /** Takes a version that this plugin had applied before it lost its database; the outside is not asked again. */
   async restore(request: InitializeRequest): Promise<void> {
     const known = await this.#parts.store.head(request.team);
-    if (known !== null && known.version >= request.version) return;
+    if (known?.version === request.version) return await this.#takeSeals(request);
+    if (known !== null && known.version > request.version) return;
     const parsed = await this.#parse(request.settings);
     await this.#save(request, parsed.kind === "valid" ? [] : parsed.problems);
+  }
+
+  /** The manager's seals are of the key in use: after a rotation, what is stored here may still be of the one before. */
+  async #takeSeals({ team, version, settings }: InitializeRequest): Promise<void> {
+    const { keys, store } = this.#parts;
+    if (keys === null) return;
+    const content = await store.content(team, version);
+    if (content === null || !isSealedElsewhere(content, keys[0].kid)) return;
+    await store.reseal(team, version, content, settings);
+  }
+
+  /**
+   * Seals to the current key what was sealed to an earlier one: what the manager holds of a team, and what is stored here.
+   * Nothing of the settings changes by it.
+   * @throws Failure `unavailable` when the manager's key is not this process's first: it has not been told of the rotation.
+   */
+  async reseal({ team, key, seals }: ResealRequest): Promise<ResealResponse> {
+    const { keys, store } = this.#parts;
+    if (keys === null || keys[0].kid !== key) throw new Failure("unavailable", "this instance seals to another key");
+    const head = await store.head(team);
+    const content = head === null ? null : await store.content(team, head.version);
+    if (head !== null && content !== null)
+      await store.reseal(team, head.version, content, (await resealedSettings(content, keys)) as typeof content);
+    return { seals: await Promise.all(seals.map((seal) => resealed(seal, keys))) };
   }
 
   /** A team's settings with its secrets opened; null while they are missing or refused. */
@@ -91,7 +123,7 @@ export class TeamSettings<Schema extends z.ZodObject> {
     | { readonly kind: "valid"; readonly settings: z.output<Schema> }
     | { readonly kind: "invalid"; readonly problems: readonly ProblemItem[] }
   > {
-    const opened = await openSeals(sealed, this.#parts.key);
+    const opened = await openSeals(sealed, this.#parts.keys);
     if (opened.kind === "unopened") return { kind: "invalid", problems: opened.problems };
     const result = await this.#parts.schema.safeParseAsync(opened.settings);
     return result.success

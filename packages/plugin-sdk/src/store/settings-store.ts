@@ -42,6 +42,19 @@ export class SettingsStore {
     return rows[0]?.settings ?? null;
   }
 
+  /** Puts other seals of the same secrets in place of `before`, unless the settings have changed since. */
+  async reseal(
+    team: string,
+    version: number,
+    before: Record<string, unknown>,
+    after: Record<string, unknown>,
+  ): Promise<void> {
+    await this.#pool.query(
+      "UPDATE team_settings SET settings = $4 WHERE team = $1 AND version = $2 AND settings::text = $3",
+      [team, version, JSON.stringify(before), JSON.stringify(after)],
+    );
+  }
+
   /** Stores a version unless a newer one is there; answers what is stored afterwards. */
   async save(
     { team, version, settings }: InitializeRequest,

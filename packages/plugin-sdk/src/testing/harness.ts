@@ -97,7 +97,7 @@ export class Harness<Schema extends z.ZodObject> {
     this.#settings = new TeamSettings({
       schema: definition.settings,
       store: new SettingsStore(database.sdk),
-      key: null,
+      keys: null,
       check: settingsCheck(definition, this.#contexts, stopping),
       onApplied: () => {},
       onUnreadable: () => {},

@@ -9,7 +9,7 @@ import { secret } from "../../src/index.ts";
 import { hasSecrets, jsonSchemaOf } from "../../src/registration/registration-body.ts";
 import { loadPluginSettings } from "../../src/settings/env-settings.ts";
 import { openSeals } from "../../src/settings/open-seals.ts";
-import { loadPrivateKey } from "../../src/settings/private-key.ts";
+import { loadPrivateKeys } from "../../src/settings/private-key.ts";
 
 let directory: string;
 beforeEach(async () => {
@@ -32,38 +32,40 @@ describe("a plugin's environment", () => {
 
 describe("the private key", () => {
   test("is made once in development, in a file only its owner can read, also when two start together", async () => {
-    const [one, two] = await Promise.all([loadPrivateKey(source()), loadPrivateKey(source())]);
-    const again = await loadPrivateKey(source());
-    expect(two.publicJwk).toEqual(one.publicJwk);
-    expect(again.publicJwk).toEqual(one.publicJwk);
-    expect(one.publicJwk).not.toHaveProperty("d");
+    const [one, two] = await Promise.all([loadPrivateKeys(source()), loadPrivateKeys(source())]);
+    const again = await loadPrivateKeys(source());
+    expect(two[0].publicJwk).toEqual(one[0].publicJwk);
+    expect(again[0].publicJwk).toEqual(one[0].publicJwk);
+    expect(one[0].publicJwk).not.toHaveProperty("d");
     expect((await stat(join(directory, "keys", "p.json"))).mode & 0o777).toBe(0o600);
   });
 
   test("has to be given in production", async () => {
-    await expect(loadPrivateKey({ ...source(), production: true })).rejects.toThrow("PLUGIN_PRIVATE_KEY is required");
+    await expect(loadPrivateKeys({ ...source(), production: true })).rejects.toThrow("PLUGIN_PRIVATE_KEY is required");
   });
 
-  test.each(["not json", '{"kty":"EC"}', '{"kty":"oct","k":"c2VjcmV0"}'])(
+  test.each(["not json", '{"kty":"EC"}', '{"kty":"oct","k":"c2VjcmV0"}', '{"keys":[]}'])(
     "is refused as %s, without quoting it",
     async (text) => {
-      await expect(loadPrivateKey(source(text))).rejects.toThrow(/must be a private P-256 key as JWK$/);
+      await expect(loadPrivateKeys(source(text))).rejects.toThrow(
+        /must be a private P-256 key as JWK, or a JWK Set of at most 5, the newest first$/,
+      );
     },
   );
 
   test("is taken from the environment as it is", async () => {
-    const made = await loadPrivateKey(source());
+    const made = await loadPrivateKeys(source());
     const text = await readFile(join(directory, "keys", "p.json"), "utf8");
-    expect((await loadPrivateKey({ ...source(text), production: true })).publicJwk).toEqual(made.publicJwk);
+    expect((await loadPrivateKeys({ ...source(text), production: true }))[0].publicJwk).toEqual(made[0].publicJwk);
   });
 });
 
 describe("openSeals", () => {
   test("opens seals at any depth and leaves everything else as it is", async () => {
-    const key = await loadPrivateKey(source());
+    const key = await loadPrivateKeys(source());
     const jwe = await new CompactEncrypt(Buffer.from(JSON.stringify({ token: ["x"] })))
       .setProtectedHeader({ alg: "ECDH-ES", enc: "A256GCM" })
-      .encrypt(await importJWK(key.publicJwk, "ECDH-ES"));
+      .encrypt(await importJWK(key[0].publicJwk, "ECDH-ES"));
     const sealed = { plain: 1, list: [{ inner: { $sealed: jwe } }], odd: { $sealed: 5 } };
     expect(await openSeals(sealed, key)).toEqual({
       kind: "opened",

@@ -1,0 +1,89 @@
+import { resealResponseSchema } from "@plugboard/contract";
+import type { Clock, Component, Logger } from "@plugboard/runtime";
+import type { PluginAnswer, PluginCalls, ResealQueue, ResealTask } from "../domain/ports.ts";
+import type { JsonObject } from "../domain/records.ts";
+import { replaceSeals, sealsNotTo } from "../domain/sealed-settings.ts";
+import { PeriodicLoop } from "./periodic-loop.ts";
+
+/** Teams asked about at once. */
+const BATCH = 16;
+const ANSWER_MS_MAX = 10_000;
+/** A claim outlives the call and its settlement, milliseconds. */
+const CLAIM_MS = 30_000;
+const POLL_MS = 1_000;
+/** After an answer that was none, milliseconds; for ever, for only the plugin can seal them anew. */
+const RETRY_MS = 5_000;
+/** When a plugin says that it has no key to a secret: its team has to enter it again, milliseconds. */
+const LOST_MS = 60_000;
+
+/**
+ * Has plugins whose key was changed seal teams' secrets to the new one: the manager cannot open them.
+ *
+ *   waiting ──due──► claimed ──POST /reseal──► stored with its new seals, waits no more
+ *      ▲                          ├──► some could not be opened: those that could are stored; again in a minute
+ *      └──────────────────────────┴──► no answer, or settings or key changed meanwhile: again later
+ */
+export class Resealer implements Component {
+  readonly name = "resealer";
+  readonly #queue: ResealQueue;
+  readonly #calls: PluginCalls;
+  readonly #logger: Logger;
+  readonly #loop: PeriodicLoop;
+
+  constructor(dependencies: { queue: ResealQueue; calls: PluginCalls; clock: Clock; logger: Logger }) {
+    this.#queue = dependencies.queue;
+    this.#calls = dependencies.calls;
+    this.#logger = dependencies.logger;
+    this.#loop = new PeriodicLoop("resealer", (signal) => this.#pass(signal), { ...dependencies, intervalMs: POLL_MS });
+  }
+
+  async start(): Promise<void> {
+    await this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#loop.stop();
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const tasks = await this.#queue.claim(BATCH, CLAIM_MS);
+      await Promise.all(tasks.map((task) => this.#reseal(task, signal)));
+      if (tasks.length < BATCH) return;
+    }
+  }
+
+  async #reseal(task: ResealTask, signal: AbortSignal): Promise<void> {
+    const { team, plugin, version, settings } = task;
+    const key = plugin.publicKey?.kid;
+    // A key without an id cannot be told from another by what was sealed to it: its teams enter their secrets again.
+    const seals = typeof key === "string" ? sealsNotTo(settings, key) : [];
+    if (seals.length === 0) return await this.#queue.settle(task, settings);
+    const answer = await this.#calls.post(
+      { plugin: plugin.id, url: plugin.url, path: "/reseal" },
+      { team, key, seals },
+      { deadlineMs: ANSWER_MS_MAX, signal },
+    );
+    const resealed = sealsOf(answer, seals.length);
+    if (resealed === null) {
+      this.#logger.warn({ plugin: plugin.id, team, version, reason: reasonOf(answer) }, "secrets not sealed anew");
+      return await this.#queue.putOff(task, RETRY_MS);
+    }
+    const bySeal = new Map(seals.map((seal, index) => [seal, resealed[index] ?? seal]));
+    const after = replaceSeals(settings, (seal) => bySeal.get(seal) ?? seal) as JsonObject;
+    await this.#queue.settle(task, after);
+    if (!resealed.includes(null)) return;
+    this.#logger.warn({ plugin: plugin.id, team, version }, "the plugin has no key to some of the team's secrets");
+    await this.#queue.putOff(task, LOST_MS);
+  }
+}
+
+function sealsOf(answer: PluginAnswer, count: number): readonly (string | null)[] | null {
+  if (answer.kind !== "answered" || answer.status !== 200) return null;
+  const read = resealResponseSchema.safeParse(answer.body);
+  return read.success && read.data.seals.length === count ? read.data.seals : null;
+}
+
+function reasonOf(answer: PluginAnswer): string {
+  return answer.kind === "answered" ? `it answered ${answer.status}` : answer.error;
+}
