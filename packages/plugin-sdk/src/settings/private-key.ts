@@ -6,7 +6,7 @@ import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, imp
 import { z } from "zod";
 
 /** A key pair: the manager seals secrets to the public half, only the plugin opens them. */
-export interface PluginKey {
+interface PluginKey {
   readonly kid: string;
   readonly publicJwk: JWK;
   readonly privateKey: CryptoKey;
