@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { drill } from "./drill.ts";
 import { FAULTS } from "./faults/all.ts";
 import { Load } from "./load.ts";
+import { pluginChaos } from "./plugins/plugin-chaos.ts";
 import { reportOf, violations } from "./report.ts";
 import { type Delivery, Rig } from "./rig.ts";
 import { runChaos } from "./run-chaos.ts";
@@ -23,6 +24,8 @@ interface Flags {
   readonly list?: boolean;
   readonly hold?: boolean;
   readonly drill?: boolean;
+  readonly plugins?: boolean;
+  readonly killSeconds: number;
   readonly json?: string;
   readonly logs: string;
 }
@@ -57,12 +60,20 @@ const program = new Command("npm run chaos --")
     "brings everything up under load, breaks nothing, and stays until Ctrl-C: to try the runbook by hand",
   )
   .option("--drill", "runs the commands of docs/RUNBOOK.md that are marked for it")
+  .option("--plugins", "breaks plugins written with the SDK, and what they stand on, instead of the routers")
+  .option(
+    "--kill-seconds <number>",
+    "with --plugins: how long their instances are killed one after the other",
+    positive,
+    60,
+  )
   .option("--json <file>", "writes the result there too")
   .option("--logs <directory>", "where the processes' logs go", join(projectRoot(), ".plugboard", "chaos"))
   .parse();
 const flags = program.opts<Flags>();
 
-if (flags.list === true) for (const { name, what } of FAULTS) say(`${name.padEnd(26)}${what}`);
+if (flags.plugins === true) await runPlugins();
+else if (flags.list === true) for (const { name, what } of FAULTS) say(`${name.padEnd(26)}${what}`);
 else if (flags.hold === true) await hold();
 else if (flags.drill === true) await runDrill();
 else await run();
@@ -92,6 +103,13 @@ async function run(): Promise<void> {
   say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
   say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);
   process.exitCode = 1;
+}
+
+async function runPlugins(): Promise<void> {
+  const { seed, rate: perSecond, pairs, repeat, minutes, fault: names, list = false, killSeconds, logs, json } = flags;
+  const killForMs = killSeconds * 1_000;
+  const clean = await pluginChaos({ seed, perSecond, pairs, repeat, minutes, names, list, killForMs, logs, json, say });
+  if (!clean) process.exitCode = 1;
 }
 
 async function runDrill(): Promise<void> {

@@ -1,7 +1,7 @@
 import { uniqueName } from "@plugboard/stack";
 import { TopicReader } from "../../apps/router/src/adapters/topic-reader.ts";
 import type { SourceRecord } from "../../apps/router/src/domain/ports.ts";
-import type { Rig } from "./rig.ts";
+import type { Installation } from "./installation.ts";
 
 const READ_MS = 180_000;
 
@@ -10,7 +10,11 @@ const READ_MS = 180_000;
  * kafkajs: it takes the broker's list of aborted transactions to be in the order of their beginnings. Where transactions of
  * several routers overlap it is not, and kafkajs shows what was aborted: copies twice that are there once.
  */
-export async function readTopic({ kafkaCluster }: Rig, topic: string, partitions: number): Promise<SourceRecord[]> {
+export async function readTopic(
+  { kafkaCluster }: Pick<Installation, "kafkaCluster">,
+  topic: string,
+  partitions: number,
+): Promise<SourceRecord[]> {
   const kafka = { KAFKA_BROKERS: [...kafkaCluster.addresses], KAFKA_TLS: false };
   const reader = new TopicReader({ kafka, groupId: uniqueName("history"), topic });
   const deadline = performance.now() + READ_MS;

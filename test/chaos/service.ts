@@ -8,6 +8,8 @@ export interface ServiceOptions {
   readonly entry: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
+  /** More flags of node, of each start. */
+  readonly nodeFlags?: readonly string[];
   readonly logFile: string;
 }
 
@@ -42,9 +44,10 @@ export class Service {
    */
   async launch(overrides: Readonly<Record<string, string>> = {}, nodeFlags: readonly string[] = []): Promise<void> {
     const { PATH = "", HOME = "" } = process.env;
+    const own = this.#options.nodeFlags ?? [];
     this.#running = await supervise({
       command: process.execPath,
-      args: ["--conditions=source", ...nodeFlags, join(projectRoot(), this.#options.entry)],
+      args: ["--conditions=source", ...own, ...nodeFlags, join(projectRoot(), this.#options.entry)],
       cwd: projectRoot(),
       env: { PATH, HOME, ...this.#options.env, PORT: String(this.#options.port), ...overrides },
       output: { file: this.logFile },

@@ -25,7 +25,10 @@ export function firstCopies(copies: readonly CopyRecord[]): ReadonlyMap<string, 
  * All pauses of all partitions. Each begins with a copy, or with the first event that waits, and ends with the next copy; so a
  * partition that cannot be written to has none, and neither has one whose events are late and come all the same.
  */
-export function pausesOf(inputs: readonly InputRecord[], copiedAt: ReadonlyMap<string, number>): Pause[] {
+export function pausesOf(
+  inputs: readonly Pick<InputRecord, "origin" | "partition" | "appendedAt">[],
+  copiedAt: ReadonlyMap<string, number>,
+): Pause[] {
   const ways = new Map<number, Way[]>();
   for (const { origin, partition, appendedAt } of inputs) {
     const copied = copiedAt.get(origin);

@@ -2,10 +2,13 @@ import type { Dice } from "../dice.ts";
 import type { Rig } from "../rig.ts";
 
 /** What a fault takes away; two that take the same are not injected together. */
-type Part = "brokers" | "routers" | "redis" | "postgres" | "managers" | "topics" | "plugin" | "responses";
+type Part = "brokers" | "routers" | "redis" | "postgres" | "managers" | "topics" | "plugin" | "vendor" | "responses";
 
-/** One thing that goes wrong. docs/RUNBOOK.md has a section of the same name. */
-export interface Fault {
+/**
+ * One thing that goes wrong; on the whole installation, unless it says what it needs of one. docs/RUNBOOK.md has a section of
+ * the same name for those of {@link Rig}.
+ */
+export interface Fault<On = Rig> {
   readonly name: string;
   /** One line: what is done. */
   readonly what: string;
@@ -21,5 +24,5 @@ export interface Fault {
   /** Whether it is one of those of --short. */
   readonly short?: boolean;
   /** Makes it happen. @returns what heals it, as the runbook says. */
-  readonly inject: (rig: Rig, dice: Dice) => Promise<() => Promise<void>>;
+  readonly inject: (rig: On, dice: Dice) => Promise<() => Promise<void>>;
 }

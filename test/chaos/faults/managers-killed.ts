@@ -1,6 +1,7 @@
+import type { Installation } from "../installation.ts";
 import type { Fault } from "./fault.ts";
 
-export const managersKilled: Fault = {
+export const managersKilled: Fault<Pick<Installation, "managers">> = {
   name: "managers-killed",
   what: "kill -9 of both managers for 8 s",
   touches: ["managers"],

@@ -1,6 +1,7 @@
+import type { Installation } from "../installation.ts";
 import type { Fault } from "./fault.ts";
 
-export const postgresKilled: Fault = {
+export const postgresKilled: Fault<Pick<Installation, "postgres">> = {
   name: "postgres-killed",
   what: "kill -9 of Postgres for 8 s",
   touches: ["postgres"],

@@ -50,7 +50,8 @@ function synthetic(source: string) {
   return { format: "module", source, shortCircuit: true } as const;
 }
 
-function mutated(source: string, { file, from, to }: Mutation): string {
+/** @throws when the source is not as the mutation expects it. */
+export function mutated(source: string, { file, from, to }: Mutation): string {
   const parts = source.split(from);
   if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times: ${from}`);
   return parts.join(to);

@@ -68,7 +68,8 @@ export async function callHandler<Schema extends z.ZodObject>(
   const end = await bounded(parts, signal, async (own) => await definition.onEvent?.(delivery(), context(own)));
   if (committed) return { kind: "committed" };
   if (end.kind === "value") return ended(end.value ?? delivered(), definition);
-  const mayBeDone = definition.redeliver === "unsafe";
+  // Cut off after its effect, or before it: not to be repeated blindly, or to be looked up first.
+  const mayBeDone = definition.redeliver === "unsafe" || definition.resolveUnknown !== undefined;
   if (end.kind === "cut-off") {
     return mayBeDone ? ended(unknown("the process stopped during the attempt"), definition) : { kind: "handed-back" };
   }
