@@ -94,6 +94,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
       ageMsMax: settings.PLUGIN_RETRY_AGE_MS_MAX,
     },
     deadlineMs,
+    leaseMs,
     draining: drain.draining,
     report: (received, report) => outcomes.report(received, report),
     onStored: () => loop.kick(),

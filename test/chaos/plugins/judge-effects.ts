@@ -129,11 +129,13 @@ function responseOf({ kind, response }: { readonly kind: string; readonly respon
   return `${kind}/${response}`;
 }
 
-/** The newest revision that was delivered of each response. */
+const MAY_BE_THERE: ReadonlySet<string> = new Set(["delivered", "unknown"]);
+
+/** The newest revision of each response that was delivered, or may have been. */
 function newestDelivered({ copies, rows }: EffectHistory): ReadonlyMap<string, number> {
   const newest = new Map<string, number>();
   for (const copy of copies)
-    if (rows.get(copy.id)?.outcome === "delivered")
+    if (MAY_BE_THERE.has(rows.get(copy.id)?.outcome ?? ""))
       newest.set(responseOf(copy), Math.max(copy.revision, newest.get(responseOf(copy)) ?? 0));
   return newest;
 }

@@ -18,7 +18,7 @@ import { persisted } from "./persisted.ts";
 import type { MalformedRecord, Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
 import { SuspectPlace } from "./suspect-place.ts";
-import { WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
+import { SETTLE_MS_MAX, WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
 
 export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts {
   readonly definition: PluginDefinition<Schema>;
@@ -31,6 +31,8 @@ export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts
   readonly breakers: Pick<CircuitBreakers, "admit" | "giveBack" | "succeeded" | "failed">;
   readonly limits: RetryLimits;
   readonly deadlineMs: number;
+  /** How long a claim holds. */
+  readonly leaseMs: number;
   readonly report: (received: Received, report: OutcomeReport) => void;
   /** Something became due in `retries` at once. */
   readonly onStored: () => void;
@@ -103,15 +105,12 @@ export class Attempter<Schema extends z.ZodObject> {
     this.#count += 1;
     const token = `${instance}/${this.#count}`;
     const seq = entry?.seq ?? null;
+    const leftMs = this.#timeLeft();
     const go = async (claim: Claim) => {
       if (claim.kind === "claimed") {
         const unresolved = claim.cutShort || entry?.unresolved === true;
-        return await this.#run(
-          received,
-          entry,
-          { token, attempt: claim.attempt, settings: opened, unresolved },
-          signal,
-        );
+        const claimed = { token, attempt: claim.attempt, settings: opened, unresolved, leftMs };
+        return await this.#run(received, entry, claimed, signal);
       }
       await this.#notClaimed(received, entry, claim);
       return false;
@@ -120,6 +119,13 @@ export class Attempter<Schema extends z.ZodObject> {
     if (claim.kind !== "suspect") return await go(claim);
     const told = await this.#suspects.alone(async () => go(await deliveries.claim(received, token, seq, true)));
     return told ?? (await go(claim));
+  }
+
+  /** Tells how long a claim asked for now may be used: less than it holds, by what it takes to settle. */
+  #timeLeft(): () => number {
+    const { clock, leaseMs } = this.#parts;
+    const until = clock.monotonic() + leaseMs - SETTLE_MS_MAX;
+    return () => until - clock.monotonic();
   }
 
   async #notClaimed(
@@ -134,7 +140,7 @@ export class Attempter<Schema extends z.ZodObject> {
         return this.#report(received, "duplicate", 0, `its earlier copy: ${claim.earlier}`);
       case "superseded":
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
-        return this.#report(received, "superseded", 0, `revision ${claim.by} had been delivered`);
+        return this.#report(received, "superseded", 0, `revision ${claim.by} had been delivered, or may have been`);
       case "interrupted":
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "unknown", claim.attempts, "an attempt was cut short");
@@ -221,7 +227,8 @@ export class Attempter<Schema extends z.ZodObject> {
       case "settled":
         return this.#report(received, "delivered", attempt, null, durationMs);
       case "settle":
-        await persisted(() => deliveries.settle(received.id, next.outcome, next.reason));
+        // Another, with another end, came first.
+        if ((await persisted(() => deliveries.settle(received.id, next.outcome, next.reason))) !== next.outcome) return;
         return this.#report(received, next.outcome, attempt, next.reason, durationMs);
       case "retry": {
         const { history, delayMs, unresolved } = next;

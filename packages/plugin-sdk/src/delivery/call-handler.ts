@@ -23,6 +23,8 @@ export interface Call<Schema extends z.ZodObject> {
   readonly settings: z.output<Schema>;
   /** What its effect came to is not known from an earlier attempt. */
   readonly unresolved: boolean;
+  /** How long it is still this call's, milliseconds: a process that was frozen may find it another's. */
+  readonly leftMs: () => number;
 }
 
 /** How a call ended. */
@@ -32,7 +34,7 @@ export type CallEnd =
   | { readonly kind: "committed" }
   /** What an earlier attempt came to could not be found out now; nothing was repeated. */
   | { readonly kind: "unresolved"; readonly reason: string }
-  /** The process stops, and the handler was cut off: it did not count. */
+  /** The process stops, and the handler was cut off; or it was never called, for the claim came too late: it did not count. */
   | { readonly kind: "handed-back" };
 
 /**
@@ -58,14 +60,17 @@ export async function callHandler<Schema extends z.ZodObject>(
       return result;
     },
   });
+  if (call.leftMs() <= 0) return { kind: "handed-back" };
+  const timeLeft = () => Math.min(parts.deadlineMs, call.leftMs());
   if (call.unresolved && definition.resolveUnknown !== undefined) {
     const { resolveUnknown } = definition;
-    const found = await bounded(parts, signal, async (own) => await resolveUnknown(delivery(), context(own)));
+    const found = await bounded(timeLeft(), signal, async (own) => await resolveUnknown(delivery(), context(own)));
     if (found.kind === "cut-off") return { kind: "handed-back" };
     if (found.kind === "threw") return { kind: "unresolved", reason: found.reason };
     if (found.value !== "not-done") return ended(found.value, definition);
+    if (call.leftMs() <= 0) return { kind: "unresolved", reason: "looking it up took all of the attempt's time" };
   }
-  const end = await bounded(parts, signal, async (own) => await definition.onEvent?.(delivery(), context(own)));
+  const end = await bounded(timeLeft(), signal, async (own) => await definition.onEvent?.(delivery(), context(own)));
   if (committed) return { kind: "committed" };
   if (end.kind === "value") return ended(end.value ?? delivered(), definition);
   // Cut off after its effect, or before it: not to be repeated blindly, or to be looked up first.
@@ -106,7 +111,7 @@ type Bounded<T> =
   | { readonly kind: "cut-off" };
 
 async function bounded<T>(
-  { deadlineMs }: { readonly deadlineMs: number },
+  deadlineMs: number,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<Bounded<T>> {

@@ -211,7 +211,7 @@ export class RetryLoop implements Component {
     }
     metrics.deadLetters.inc({ reason: verdict.reason });
     if (verdict.outcome === null) return await deliveries.forget(entry.deliveryId);
-    await deliveries.settle(entry.deliveryId, verdict.outcome, verdict.detail);
+    if ((await deliveries.settle(entry.deliveryId, verdict.outcome, verdict.detail)) !== verdict.outcome) return;
     const received = receive(entry.record, plugin, flatSource);
     if (received.kind === "malformed") return;
     const { outcome, attempts: attempt, detail: reason } = verdict;

@@ -11,5 +11,7 @@ export const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn
   alone: 2_000,
   drain: 0,
 };
+/** Of a claim's time, what is left to settle in. */
+export const SETTLE_MS_MAX = 2_000;
 /** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
 export const WAIT_AGE_MS_MAX = 7 * 86_400_000;

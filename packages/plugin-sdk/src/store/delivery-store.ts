@@ -82,15 +82,20 @@ export class DeliveryStore {
     return asClaim(row);
   }
 
-  /** Records an end, and removes the entry of `retries` if there is one: one statement, so never only half. */
-  async settle(id: string, outcome: DeliveryOutcome, reason: string | null): Promise<void> {
-    await this.#pool.query({
+  /**
+   * Records an end, and removes the entry of `retries` if there is one: one statement, so never only half. Answers the outcome in
+   * force: another's, when that came first.
+   */
+  async settle(id: string, outcome: DeliveryOutcome, reason: string | null): Promise<DeliveryOutcome | null> {
+    const { rows } = await this.#pool.query<{ outcome: DeliveryOutcome | null }>({
       name: "settle",
-      text: `WITH gone AS (DELETE FROM retries WHERE delivery_id = $1)
-             UPDATE deliveries SET state = 'settled', outcome = $2, reason = $3, settled_at = now(), lease_until = NULL
-             WHERE id = $1 AND state <> 'settled'`,
+      text: `WITH gone AS (DELETE FROM retries WHERE delivery_id = $1), ended AS (
+               UPDATE deliveries SET state = 'settled', outcome = $2, reason = $3, settled_at = now(), lease_until = NULL
+               WHERE id = $1 AND state <> 'settled' RETURNING outcome)
+             SELECT outcome FROM ended UNION ALL SELECT outcome FROM deliveries WHERE id = $1 AND state = 'settled'`,
       values: [id, outcome, reason],
     });
+    return rows[0]?.outcome ?? null;
   }
 
   /**
@@ -153,7 +158,7 @@ export class DeliveryStore {
        ), kept AS (
          INSERT INTO sdk_fences AS f (team, order_key, revision)
            SELECT team, order_key, max(revision) FROM old
-           WHERE $3 AND outcome = 'delivered' AND revision IS NOT NULL AND order_key IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+           WHERE $3 AND outcome IN ('delivered', 'unknown') AND revision IS NOT NULL AND order_key IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
            ON CONFLICT (team, order_key) DO UPDATE SET revision = greatest(f.revision, excluded.revision), kept_since = now()
        )
        SELECT count(*) FROM old`,

@@ -43,7 +43,10 @@ export class RetryStore {
     this.#pool = pool;
   }
 
-  /** Stores (or stores again) a delivery and gives up its claim, in one statement: it is never in neither place. */
+  /**
+   * Stores (or stores again) a delivery and gives up its claim, in one statement: it is never in neither place. Of a claim that is
+   * held no longer nothing is stored: the delivery is another's, or has its end.
+   */
   async putOff(item: Received | MalformedRecord, how: PutOff): Promise<void> {
     const { record } = item;
     const delivery = item.kind === "delivery" ? item : null;
@@ -55,10 +58,13 @@ export class RetryStore {
                  attempts = d.attempts - CASE WHEN $14 THEN 1 ELSE 0 END,
                  -- A suspect whose attempt has ended is none any more, unless a process has ended with it alone.
                  cut_short = CASE WHEN $14 OR d.cut_short > 1 THEN d.cut_short ELSE 0 END
-               WHERE d.state = 'started' AND d.owner = $13)
+               WHERE d.state = 'started' AND d.owner = $13
+               RETURNING id)
              INSERT INTO retries AS r (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
                  record_headers, origin, verdict, history, due_at, unresolved)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now() + $12 * interval '1 ms', coalesce($15, false))
+             SELECT $1::text, $2::text, $3::text, $4::bigint, $5::text, $6::bytea, $7::bytea, $8::json, $9::text, $10::json,
+               $11::json, now() + $12::float8 * interval '1 ms', coalesce($15::boolean, false)
+             WHERE $13::text IS NULL OR EXISTS (SELECT FROM identity)
              ON CONFLICT (delivery_id) DO UPDATE SET waiting_for = excluded.waiting_for, due_at = excluded.due_at,
                verdict = coalesce(r.verdict, excluded.verdict), history = excluded.history, taken_by = NULL,
                unresolved = coalesce($15, r.unresolved)`,

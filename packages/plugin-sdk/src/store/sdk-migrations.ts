@@ -1,4 +1,5 @@
 import { CLAIMS } from "./claims.ts";
+import { DOUBTFUL_EFFECTS } from "./doubtful-effects.ts";
 import { RETRY_TURNS } from "./retry-turns.ts";
 import { SUSPECTS } from "./suspects.ts";
 
@@ -143,4 +144,5 @@ export const SDK_MIGRATIONS: readonly string[] = [
   RETRY_TURNS,
   CLAIMS,
   SUSPECTS,
+  DOUBTFUL_EFFECTS,
 ];

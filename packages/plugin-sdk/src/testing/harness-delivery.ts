@@ -76,6 +76,7 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
     contexts: parts.contexts,
     limits: parts.limits,
     deadlineMs,
+    leaseMs,
     onStored: () => {},
   });
   const loop = new RetryLoop({
