@@ -104,7 +104,7 @@ function rowsOf(rig: PluginRig, kind: Kind): Promise<(DeliveryRow & { readonly i
 async function ledgerOf(rig: PluginRig): Promise<Landed[]> {
   return await rig.query(
     "ledger",
-    `SELECT 'ledger' AS kind, delivery AS id, delivery AS key, response, revision, instance,
+    `SELECT 'ledger' AS kind, delivery AS id, delivery AS key, response, revision, instance, false AS orphaned,
        (extract(epoch FROM at) * 1000)::float8 AS at FROM effects ORDER BY place`,
   );
 }

@@ -33,6 +33,7 @@ const landing = (kind: Kind, revision = 1, more: Partial<Landed> = {}): Landed =
   revision,
   instance: `${kind}-a`,
   at: 10_050,
+  orphaned: false,
   ...more,
 });
 
@@ -136,12 +137,13 @@ describe("the checker of plugins", () => {
     ]);
   });
 
-  test("lets a process that had been frozen be late at the vendor, and nowhere else", () => {
+  test("lets a process that had been frozen, or a caller that had gone, be late at the vendor and nowhere else", () => {
     const freezes = [{ instance: "pay-a", from: 10_000, until: 19_500 }];
     expect(brokenOf({ ...whole(), freezes, landed: again("pay") })).toEqual([]);
     const much = [{ instance: "pay-a", from: 10_000, until: 12_000 }];
     const others = again("pay").map((one) => ({ ...one, at: one.at + 9_000 }));
     expect(brokenOf({ ...whole(), freezes: much, landed: others })).toEqual(["doubled though looked up"]);
+    expect(brokenOf({ ...whole(), landed: again("pay", { orphaned: true }) })).toEqual([]);
     const ledger = [{ instance: "ledger-a", from: 10_000, until: 19_500 }];
     expect(brokenOf({ ...whole(), freezes: ledger, landed: again("ledger") })).toEqual(["doubled in a transaction"]);
   });

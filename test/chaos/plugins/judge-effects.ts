@@ -41,8 +41,8 @@ export interface EffectCounts {
   effects: number;
   /** Effects beyond a delivery's first, with the same key and a cause. */
   repeated: number;
-  /** Effects that a frozen process had when it woke, its time long over. */
-  lateFromFrozen: number;
+  /** Effects that landed when their attempt's time was over: of a process that woke, or of a caller that had gone. */
+  late: number;
   copiesRepeated: number;
   deadLettersRepeated: number;
   /** Outcomes that no record of `deliveries` tells: their process was killed before it could. */
@@ -113,7 +113,7 @@ function noCounts(): EffectCounts {
     unknown: 0,
     effects: 0,
     repeated: 0,
-    lateFromFrozen: 0,
+    late: 0,
     copiesRepeated: 0,
     deadLettersRepeated: 0,
     unpublished: 0,
@@ -225,9 +225,9 @@ function judgeOrder(
     const of = responseOf(effect);
     const before = newest.get(of);
     if (before === undefined || effect.revision >= before.revision) newest.set(of, effect);
-    else if (wokeLate(effect, freezes)) {
+    else if (isLate(effect, freezes)) {
       const count = counts.get(effect.kind);
-      if (count !== undefined) count.lateFromFrozen += 1;
+      if (count !== undefined) count.late += 1;
     } else {
       const { kind, response, revision, id } = effect;
       tell("older after newer", `${kind} ${id}: revision ${revision} of ${response} after ${before.revision}`);
@@ -238,9 +238,10 @@ function judgeOrder(
 /** How long after it has woken a process may still send what it was about to send: its handler's time, and the vendor's. */
 const WAKING_MS = 4_000;
 
-/** Whether an effect is of a process that had just woken. */
-export function wokeLate({ kind, instance, at }: Landed, freezes: EffectHistory["freezes"]): boolean {
+/** Whether an effect is of a process that had just woken, or of a caller that had gone: nobody can take it back. */
+export function isLate({ kind, instance, at, orphaned }: Landed, freezes: EffectHistory["freezes"]): boolean {
   // In the database nobody is late: the transaction finds its claim gone.
   if (PROMISED[kind] === "exactly-once") return false;
+  if (orphaned) return true;
   return freezes.some((freeze) => freeze.instance === instance && at >= freeze.from && at <= freeze.until + WAKING_MS);
 }

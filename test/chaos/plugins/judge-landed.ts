@@ -1,6 +1,6 @@
 import { causeBetween } from "../journal.ts";
 import type { Broken, Case } from "./judge-effects.ts";
-import { wokeLate } from "./judge-effects.ts";
+import { isLate } from "./judge-effects.ts";
 import { PROMISED, type Promised } from "./roster.ts";
 import type { Landed } from "./vendor.ts";
 
@@ -26,7 +26,7 @@ export function judgeLanded(one: Case): void {
     if (first === undefined) continue;
     if (first.key !== second.key) tell("repeated under another key", `${first.key}, ${second.key}`);
     if (promised === "at-least-once") judgeRepeated(one, first, second);
-    else if (promised === "looked-up" && isLate(one, first, second)) count.lateFromFrozen += 1;
+    else if (promised === "looked-up" && eitherLate(one, first, second)) count.late += 1;
     else tell(DOUBLED[promised], `${second.at - first.at} ms later, by ${first.instance} and ${second.instance}`);
   }
 }
@@ -39,9 +39,9 @@ function mayHaveLanded({ copy: { kind, doomed }, row: { outcome } }: Case): bool
   return outcome === "superseded" && (PROMISED[kind] === "at-least-once" || PROMISED[kind] === "looked-up");
 }
 
-/** The vendor cannot be asked about what a frozen process is yet to send: either of two may be its. */
-function isLate({ history }: Case, first: Landed, second: Landed): boolean {
-  return wokeLate(first, history.freezes) || wokeLate(second, history.freezes);
+/** The vendor cannot tell what it has yet to do, or a frozen process yet to send: either of two may be that. */
+function eitherLate({ history }: Case, first: Landed, second: Landed): boolean {
+  return isLate(first, history.freezes) || isLate(second, history.freezes);
 }
 
 function judgeRepeated({ copy, history, count, tell }: Case, first: Landed, second: Landed): void {

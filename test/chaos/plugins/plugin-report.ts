@@ -19,7 +19,7 @@ const COLUMNS: readonly (readonly [keyof EffectCounts, string])[] = [
   ["unknown", "unknown, explained"],
   ["effects", "effects"],
   ["repeated", "repeated, explained"],
-  ["lateFromFrozen", "late, of a frozen process"],
+  ["late", "landed late, explained"],
   ["copiesRepeated", "copies that came again"],
   ["deadLettersRepeated", "dead letters twice, explained"],
   ["unpublished", "outcomes not published, explained"],

@@ -20,7 +20,7 @@ export const PROMISED: Readonly<Record<Kind, Promised>> = {
 };
 
 /** Of every handler, milliseconds: much below a freeze. */
-export const HANDLER_DEADLINE_MS = 2_000;
+export const HANDLER_DEADLINE_MS = 4_000;
 /** What the SDK adds to it until a claim is anybody's, and so how long one holds. */
 export const LEASE_MS = HANDLER_DEADLINE_MS + 5_000;
 

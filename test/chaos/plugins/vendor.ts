@@ -18,17 +18,19 @@ export interface Landed {
   /** Which process sent it. */
   readonly instance: string;
   readonly at: number;
+  /** Whoever asked had gone already: killed, or tired of waiting. */
+  readonly orphaned: boolean;
 }
 
-/** A call whose answer the vendor kept to itself, with the effect or without. */
+/** A call whose answer nobody got, with the effect or without. */
 export interface Trouble {
   readonly at: number;
-  readonly how: Treatment;
+  readonly how: Treatment | "the caller had gone";
 }
 
 interface Request {
   readonly instance: string;
-  readonly items: readonly (Omit<Landed, "kind" | "instance" | "at"> & { readonly doomed: boolean })[];
+  readonly items: readonly (Pick<Landed, "id" | "key" | "response" | "revision"> & { readonly doomed: boolean })[];
 }
 
 /** How often of a thousand calls each of these befalls one; the others are served. */
@@ -89,11 +91,11 @@ export class Vendor {
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [kind, what, id] = (request.url ?? "").slice(1).split("/") as [Kind, "checks" | "effects", string?];
-    if (id !== undefined) {
-      const treatment = this.#treat(`look-up of ${id}`);
+    const [kind, what, sought] = (request.url ?? "").slice(1).split("/") as [Kind, "checks" | "effects", string?];
+    if (sought !== undefined) {
+      const treatment = this.#treat(`look-up of ${sought}`);
       if (treatment !== "serves") return void response.writeHead(503).end();
-      return void response.end(JSON.stringify((this.#done.has(id) ? "done" : "not-done") satisfies Answer));
+      return void response.end(JSON.stringify((this.#done.has(sought) ? "done" : "not-done") satisfies Answer));
     }
     // Cut off by a process that was killed: never asked for.
     const { instance, items } = (await json(request)) as Request;
@@ -102,12 +104,13 @@ export class Vendor {
     const answer = (): readonly Answer[] =>
       items.map(({ doomed, ...item }) => {
         if (doomed) return "refused";
-        if (what === "effects") this.landed.push({ ...item, kind, instance, at: Date.now() });
+        const orphaned = response.destroyed;
+        if (what === "effects") this.landed.push({ ...item, kind, instance, orphaned, at: Date.now() });
         this.#done.add(item.id);
         return "done";
       });
     if (treatment.startsWith("hangs") || treatment.startsWith("cuts"))
-      for (const item of items) this.#trouble(item.id, { at: Date.now(), how: treatment });
+      for (const { id } of items) this.#trouble(id, treatment);
     switch (treatment) {
       case "busy":
         return void response.writeHead(503).end();
@@ -125,6 +128,7 @@ export class Vendor {
       case "serves": {
         const answers = JSON.stringify(answer());
         await pause(Math.random() * AFTER_MS_MAX);
+        if (response.destroyed) for (const { id } of items) this.#trouble(id, "the caller had gone");
         return void response.end(answers);
       }
       default:
@@ -144,7 +148,8 @@ export class Vendor {
     return "serves";
   }
 
-  #trouble(id: string, trouble: Trouble): void {
+  #trouble(id: string, how: Trouble["how"]): void {
+    const trouble = { at: Date.now(), how };
     const known = this.troubles.get(id);
     if (known === undefined) this.troubles.set(id, [trouble]);
     else known.push(trouble);
