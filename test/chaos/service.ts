@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { projectRoot, type Supervised, supervise, waitUntil } from "@plugboard/stack";
+import { compileCache, projectRoot, type Supervised, supervise, waitUntil } from "@plugboard/stack";
 
 /** One process of the installation as an operator has it: an address, a log file, and signals. */
 export interface ServiceOptions {
@@ -49,7 +49,7 @@ export class Service {
       command: process.execPath,
       args: ["--conditions=source", ...own, ...nodeFlags, join(projectRoot(), this.#options.entry)],
       cwd: projectRoot(),
-      env: { PATH, HOME, ...this.#options.env, PORT: String(this.#options.port), ...overrides },
+      env: { PATH, HOME, ...compileCache(), ...this.#options.env, PORT: String(this.#options.port), ...overrides },
       output: { file: this.logFile },
     });
   }

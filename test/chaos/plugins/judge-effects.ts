@@ -5,7 +5,7 @@ import { LEASE_MS, PROMISED } from "./roster.ts";
 import type { Landed } from "./vendor.ts";
 
 /** What must not be. */
-export const BROKEN = [
+const BROKEN = [
   "acknowledged and not in its topic",
   "lost",
   "not handled yet",

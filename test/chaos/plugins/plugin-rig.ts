@@ -98,6 +98,8 @@ export class PluginRig extends Installation {
         MANAGER_URL: this.managerUrl,
         MANAGER_TOKEN: token,
         CHAOS_MUTATIONS: mutations.join(","),
+        // What is kept compiled is the SDK as it is.
+        ...(mutations.length > 0 && { NODE_DISABLE_COMPILE_CACHE: "1" }),
       };
       const service = this.service(name, "test/chaos/plugins/effects-plugin.ts", port, own, nodeFlags);
       this.instances.push({ kind, service });

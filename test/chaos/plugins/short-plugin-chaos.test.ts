@@ -4,6 +4,7 @@ import { describe, expect, test } from "@jest/globals";
 import { projectRoot } from "@plugboard/stack";
 import { Dice } from "../dice.ts";
 import { ALWAYS, SHORT_PLUGIN_FAULTS } from "./plugin-faults.ts";
+import type { Broken } from "./judge-effects.ts";
 import { pluginReportOf, violationsOfPlugins } from "./plugin-report.ts";
 import type { Kind } from "./roster.ts";
 import { type PluginChaosOptions, type PluginChaosResult, runPluginChaos } from "./run-plugin-chaos.ts";
@@ -17,6 +18,7 @@ const DEADLINE_MS = 900_000;
 const PER_SECOND = 60;
 /** A port may be taken while its process is down, or a process not start: then all of it is done anew, so many times. */
 const ATTEMPTS_MAX = 3;
+const RUNS_MAX = 3;
 const KINDS: readonly Kind[] = ["ledger", "text", "pay"];
 
 /** The short form of `npm run chaos -- --plugins`. */
@@ -40,13 +42,18 @@ describe(`plugins whose instances are killed under load (CHAOS_SEED=${SEED})`, (
     "are found out when a rule of the SDK is broken",
     async () => {
       const mutations = Object.keys(SDK_MUTATIONS);
+      const wanted = Object.values(SDK_MUTATIONS).flatMap((mutation) => mutation.found);
       const faults = [ALWAYS, ...SHORT_PLUGIN_FAULTS.filter(({ name }) => name === "all-instances-killed")];
-      const how = { faults, repeat: 2, kinds: KINDS, killForMs: 8_000, mutations, settleMs: 15_000 };
-      const { broken } = await attempted("chaos-plugins-mutated", how);
-      const found = [...broken].filter(([, items]) => items.length > 0).map(([what]) => what);
-      expect(found).toEqual(expect.arrayContaining(Object.values(SDK_MUTATIONS).flatMap((mutation) => mutation.found)));
+      const found = new Set<Broken>();
+      // Whether a kill falls between two steps is chance, which a second run has as well.
+      for (let runs = 0; runs < RUNS_MAX && wanted.some((what) => !found.has(what)); runs += 1) {
+        const how = { faults, kinds: KINDS, killForMs: 8_000, mutations, settleMs: 12_000 };
+        const { broken } = await attempted("chaos-plugins-mutated", how);
+        for (const [what, items] of broken) if (items.length > 0) found.add(what);
+      }
+      expect([...found]).toEqual(expect.arrayContaining(wanted));
     },
-    ATTEMPTS_MAX * DEADLINE_MS,
+    RUNS_MAX * ATTEMPTS_MAX * DEADLINE_MS,
   );
 });
 
