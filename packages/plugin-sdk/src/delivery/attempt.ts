@@ -192,8 +192,9 @@ export class Attempter<Schema extends z.ZodObject> {
     const durationMs = Math.round(clock.monotonic() - begun);
     metrics.attemptSeconds.observe(durationMs / 1_000);
     if (end.kind === "handed-back") {
-      const { token, unresolved } = claimed;
-      await this.#store(received, entry, "drain", 0, { token, uncount: true, unresolved });
+      // What it came to before it was cut off nobody knows.
+      const unresolved = claimed.unresolved || end.called;
+      await this.#store(received, entry, "drain", 0, { token: claimed.token, uncount: true, unresolved });
       return false;
     }
     await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt), durationMs);
@@ -227,7 +228,6 @@ export class Attempter<Schema extends z.ZodObject> {
       case "settled":
         return this.#report(received, "delivered", attempt, null, durationMs);
       case "settle":
-        // Another, with another end, came first.
         if ((await persisted(() => deliveries.settle(received.id, next.outcome, next.reason))) !== next.outcome) return;
         return this.#report(received, next.outcome, attempt, next.reason, durationMs);
       case "retry": {

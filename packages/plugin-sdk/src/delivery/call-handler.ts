@@ -35,7 +35,7 @@ export type CallEnd =
   /** What an earlier attempt came to could not be found out now; nothing was repeated. */
   | { readonly kind: "unresolved"; readonly reason: string }
   /** The process stops, and the handler was cut off; or it was never called, for the claim came too late: it did not count. */
-  | { readonly kind: "handed-back" };
+  | { readonly kind: "handed-back"; readonly called: boolean };
 
 /**
  * Calls a plugin's `onEvent`, within its deadline. Where an earlier attempt may have had its effect and the plugin can find
@@ -60,12 +60,12 @@ export async function callHandler<Schema extends z.ZodObject>(
       return result;
     },
   });
-  if (call.leftMs() <= 0) return { kind: "handed-back" };
+  if (call.leftMs() <= 0) return { kind: "handed-back", called: false };
   const timeLeft = () => Math.min(parts.deadlineMs, call.leftMs());
   if (call.unresolved && definition.resolveUnknown !== undefined) {
     const { resolveUnknown } = definition;
     const found = await bounded(timeLeft(), signal, async (own) => await resolveUnknown(delivery(), context(own)));
-    if (found.kind === "cut-off") return { kind: "handed-back" };
+    if (found.kind === "cut-off") return { kind: "handed-back", called: false };
     if (found.kind === "threw") return { kind: "unresolved", reason: found.reason };
     if (found.value !== "not-done") return ended(found.value, definition);
     if (call.leftMs() <= 0) return { kind: "unresolved", reason: "looking it up took all of the attempt's time" };
@@ -76,7 +76,7 @@ export async function callHandler<Schema extends z.ZodObject>(
   // Cut off after its effect, or before it: not to be repeated blindly, or to be looked up first.
   const mayBeDone = definition.redeliver === "unsafe" || definition.resolveUnknown !== undefined;
   if (end.kind === "cut-off") {
-    return mayBeDone ? ended(unknown("the process stopped during the attempt"), definition) : { kind: "handed-back" };
+    return mayBeDone ? ended(unknown("the process stopped during the attempt"), definition) : { kind: "handed-back", called: true };
   }
   contexts.logger.debug({ deliveryId: id, team, reason: end.reason }, "a handler threw");
   return ended(end.late && mayBeDone ? unknown(end.reason) : retry(end.reason), definition);

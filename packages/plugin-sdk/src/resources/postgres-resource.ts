@@ -1,5 +1,6 @@
 import { env, setting } from "@plugboard/runtime";
 import { Pool } from "pg";
+import { outliveConnections } from "../store/broken-connections.ts";
 import { type Resource, resource } from "./resource.ts";
 
 export interface PostgresOptions<Critical extends boolean> {
@@ -33,8 +34,7 @@ export function postgres<const Critical extends boolean = true>(
         statement_timeout: STATEMENT_DEADLINE_MS,
         query_timeout: STATEMENT_DEADLINE_MS + 5_000,
       });
-      // An idle connection that breaks is replaced at its next use; without a listener it would end the process.
-      pool.on("error", (error) => logger.debug({ error }, "an idle database connection broke"));
+      outliveConnections(pool, logger);
       try {
         await pool.query("SELECT 1");
         return pool;

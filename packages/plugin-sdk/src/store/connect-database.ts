@@ -3,6 +3,7 @@ import { Failure } from "@plugboard/contract";
 import type { Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import { Pool } from "pg";
+import { outliveConnections } from "./broken-connections.ts";
 
 /** A plugin's own corner of Postgres: one schema, two pools. */
 export interface PluginDatabase {
@@ -50,8 +51,7 @@ export function openDatabase(url: string, pluginId: string, logger: Logger): Plu
       idle_in_transaction_session_timeout: 60_000,
       application_name: `plugboard-${pluginId}`,
     });
-    // An idle connection that breaks is replaced at its next use; without a listener it would end the process.
-    pool.on("error", (error) => logger.debug({ error }, "an idle database connection broke"));
+    outliveConnections(pool, logger);
     return pool;
   };
   const sdk = open(SDK_CONNECTIONS_MAX);

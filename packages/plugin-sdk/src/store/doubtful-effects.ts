@@ -71,7 +71,8 @@ export const DOUBTFUL_EFFECTS = `
       END IF;
       IF p_fence AND p_revision IS NOT NULL
           AND EXISTS (SELECT FROM deliveries d WHERE d.team = p_team AND d.order_key = p_order_key
-            AND d.revision > p_revision AND d.state <> 'settled' AND d.attempts > 0)
+            AND d.revision > p_revision AND d.state <> 'settled'
+            AND (d.attempts > 0 OR EXISTS (SELECT FROM retries r WHERE r.delivery_id = d.id AND r.unresolved)))
           AND NOT EXISTS (SELECT FROM retries r WHERE r.team = p_team AND r.order_key = p_order_key
             AND r.revision IS NULL AND NOT r.decided) THEN
         RETURN QUERY SELECT 'behind', coalesce(known.attempts, 0), NULL, NULL::timestamptz; RETURN;

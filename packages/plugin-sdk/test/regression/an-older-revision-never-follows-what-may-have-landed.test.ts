@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { z } from "zod";
 import { definePlugin, delivered, type Outcome, retry, unknown } from "../../src/index.ts";
+import { DeliveryStore } from "../../src/store/delivery-store.ts";
+import { RetryStore } from "../../src/store/retry-store.ts";
 import { startHarness } from "../../src/testing/index.ts";
+import { received } from "../support/received-delivery.ts";
 
 /** What the handler is to answer, call by call; delivered when nothing is said. */
 let answers: Promise<Outcome>[];
@@ -46,6 +49,15 @@ describe("an older revision that comes when a newer one's effect may be there", 
     for (let times = 0; times < 3; times += 1) await harness.advance(LATER_MS);
     expect(handled).toEqual([2, 2]);
     expect(harness.outcomes.map(({ outcome }) => outcome)).toEqual(["retry", "delivered", "superseded"]);
+  });
+
+  test("waits as well, while that one was cut off by a stop", async () => {
+    const deliveries = new DeliveryStore(harness.db, { leaseMs: LATER_MS, afterCut: "repeat", fence: true });
+    const revision = (number: number) => received("team-1", `event-${number}`, "r-1", [["ce_revision", `${number}`]]);
+    await deliveries.claim(revision(2), "stopping", null);
+    const cutOff = { token: "stopping", uncount: true, unresolved: true };
+    await new RetryStore(harness.db).putOff(revision(2), { ...cutOff, waitingFor: "drain", dueInMs: 0, history: [] });
+    expect(await deliveries.claim(revision(1), "another", null)).toEqual({ kind: "behind" });
   });
 
   test("does not wait for it where one without a revision stands between them: nobody would ever go", async () => {
