@@ -76,7 +76,9 @@ export async function callHandler<Schema extends z.ZodObject>(
   // Cut off after its effect, or before it: not to be repeated blindly, or to be looked up first.
   const mayBeDone = definition.redeliver === "unsafe" || definition.resolveUnknown !== undefined;
   if (end.kind === "cut-off") {
-    return mayBeDone ? ended(unknown("the process stopped during the attempt"), definition) : { kind: "handed-back", called: true };
+    return mayBeDone
+      ? ended(unknown("the process stopped during the attempt"), definition)
+      : { kind: "handed-back", called: true };
   }
   contexts.logger.debug({ deliveryId: id, team, reason: end.reason }, "a handler threw");
   return ended(end.late && mayBeDone ? unknown(end.reason) : retry(end.reason), definition);
