@@ -56,6 +56,13 @@ module.exports = {
       to: { path: "^packages/(?!plugin-sdk|contract|rules)" },
     },
     {
+      name: "conformance-knows-no-sdk",
+      comment: "the suite holds a plugin against the protocol, whatever it is built with",
+      severity: "error",
+      from: { path: "^packages/plugin-sdk/src/conformance/" },
+      to: { path: "^packages/plugin-sdk/src/(?!conformance/|testing/(event-fixtures|harness-database))" },
+    },
+    {
       name: "kafkajs-only-through-packages-kafka",
       comment: "its producer loses acknowledged records; a peer is measured as others write it",
       severity: "error",

@@ -22,6 +22,7 @@ import {
   SEALED_FIELD,
   STRUCTURED_CONTENT_TYPE,
 } from "@plugboard/contract";
+import { CHECK_NAMES } from "@plugboard/plugin-sdk/conformance";
 import { BODY_BYTES_MAX, createRegistry } from "@plugboard/runtime";
 import { projectRoot } from "@plugboard/stack";
 
@@ -144,6 +145,10 @@ describe("docs/plugin-protocol.md says what the contract says", () => {
       expect([code, FAILURES[code as keyof typeof FAILURES]?.status]).toEqual([code, status]);
     for (const [, code] of section("## The plugin's HTTP surface").matchAll(/\d{3} with `([a-z-]+)`/g))
       expect(Object.keys(FAILURES)).toContain(code);
+  });
+
+  test("every check of the conformance suite, in their order", () => {
+    expect(table("check", "what is done").map(([name]) => plain(name))).toEqual(CHECK_NAMES);
   });
 
   test("every path of the manager that it names is one the manager has", async () => {

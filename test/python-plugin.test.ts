@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { DEAD_LETTER_HEADER, type DeliveryRecord, deliveryId, deliveryRecordSchema } from "@plugboard/contract";
+import { conformance } from "@plugboard/plugin-sdk/conformance";
 import { freePorts, projectRoot, type Supervised, supervise, waitUntil } from "@plugboard/stack";
 import { PlugboardUnderTest } from "./plugboard-under-test.ts";
+import { totalsDescription } from "./python-conformance.ts";
 import { findPythonWithKafka, PYTHON_MISSING } from "./python-with-kafka.ts";
 import { headerOf, type TopicReader } from "./topic-reader.ts";
 
@@ -21,6 +23,9 @@ const SOURCES = join(projectRoot(), "examples", "python-plugin");
 const python = await findPythonWithKafka();
 if (python === null) process.stderr.write(`${PYTHON_MISSING}\n`);
 const withPython = python === null ? describe.skip : describe;
+afterAll(() => {
+  if (python?.directory) rmSync(python.directory, { recursive: true, force: true });
+});
 
 /** The exchange rate service that the plugin asks: each failure asked for is one answer 503. */
 class RateService {
@@ -134,7 +139,6 @@ withPython("a plugin in Python, without the SDK, under the real manager and rout
     rates.stop();
     await plugboard?.close();
     rmSync(directory, { recursive: true, force: true });
-    if (python?.directory) rmSync(python.directory, { recursive: true, force: true });
   }, 60_000);
 
   test("it registers, is counted up, refuses settings with its reason, and applies right ones", async () => {
@@ -256,6 +260,12 @@ withPython("a plugin in Python, without the SDK, under the real manager and rout
     expect(own).toBeDefined();
     expect((await instances()).map(({ id }) => id)).not.toContain(own?.id);
   });
+});
+
+withPython("the Python plugin conforms to the protocol", () => {
+  const directory = mkdtempSync(join(tmpdir(), "python-conformance-"));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  conformance({ test, beforeAll, afterAll }, totalsDescription(python, directory));
 });
 
 withPython("the Python plugin agrees with the contract", () => {

@@ -40,6 +40,20 @@ class Registration:
     webhook_secret: str
 
 
+def registration_body(plugin_url: str) -> dict[str, Any]:
+    """What this plugin says of itself, to the manager and at `/metadata`."""
+    form = {"type": "object", "properties": {"form": {"type": "string"}}, "additionalProperties": False}
+    return {
+        "name": "Totals",
+        "description": "Adds up a numeric answer, converted into one currency.",
+        "url": plugin_url,
+        "version": "1.0.0",
+        "events": ["onResponse", "onResponseUpdate"],
+        "settings": SETTINGS_SCHEMA,
+        "actions": [{"name": "total", "description": "The sum so far.", "input": form}],
+    }
+
+
 class Manager:
     """One method per call; none of them retries."""
 
@@ -48,18 +62,8 @@ class Manager:
         self._token = token
         self._routes: dict[str, tuple[float, Any]] = {}
 
-    def register(self, plugin_url: str) -> Registration:
+    def register(self, body: dict[str, Any]) -> Registration:
         """Registers this plugin, or says again what it is: harmless."""
-        form = {"type": "object", "properties": {"form": {"type": "string"}}, "additionalProperties": False}
-        body = {
-            "name": "Totals",
-            "description": "Adds up a numeric answer, converted into one currency.",
-            "url": plugin_url,
-            "version": "1.0.0",
-            "events": ["onResponse", "onResponseUpdate"],
-            "settings": SETTINGS_SCHEMA,
-            "actions": [{"name": "total", "description": "The sum so far.", "input": form}],
-        }
         answer = self._call("PUT", f"/v1/plugins/{PLUGIN_ID}", body)
         return Registration(answer["topics"], answer["leaseSeconds"], answer["webhookSecret"])
 
@@ -131,7 +135,7 @@ class Registrar(threading.Thread):
     ) -> None:
         super().__init__(name="registrar", daemon=True)
         self._manager = manager
-        self._plugin_url = plugin_url
+        self.body = registration_body(plugin_url)
         self._instance = instance
         self._on_registered = on_registered
         self._stop_asked = threading.Event()
@@ -142,7 +146,7 @@ class Registrar(threading.Thread):
         delay = 0.25
         while not self._stop_asked.is_set():
             try:
-                registration = self._manager.register(self._plugin_url)
+                registration = self._manager.register(self.body)
                 self.registration = registration
                 self._on_registered(registration)
                 log.info("registered")

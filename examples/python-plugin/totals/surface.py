@@ -99,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             check = {"name": "registration", "critical": True, "problem": problem}
             self._answer(200 if registered else 503, {"ready": registered, "checks": [check]})
         elif self.path == "/metadata":
-            self._answer(200, {"id": PLUGIN_ID})
+            self._answer(200, {"id": PLUGIN_ID, **({} if registrar is None else registrar.body)})
         else:
             self._answer(404, Refusal(404, "not-found", f"GET {self.path}").body)
 

@@ -61,7 +61,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const clock = systemClock;
   const plugin = definition.metadata.id;
   const topics = pluginTopics(plugin, settings.PLUGIN_TOPIC_PREFIX);
-  const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
+  const deadlineMs = settings.PLUGIN_HANDLER_DEADLINE_MS ?? definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
   const handling = oneOrBatches(definition, settings.PLUGIN_CONCURRENCY, clock);
   const deliveries = new DeliveryStore(database.sdk, {

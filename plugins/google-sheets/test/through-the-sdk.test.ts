@@ -86,11 +86,13 @@ describe("the Google Sheets plugin in its process, on real Kafka and Postgres", 
     async () => {
       const start = () =>
         startProcess({
-          entry: "plugins/google-sheets/test/support/short-lease-main.ts",
+          entry: "plugins/google-sheets/src/main.ts",
           name: "google-sheets",
           env: stage.environment({
             GOOGLE_SHEETS_GOOGLE_BASE_URL: emulator.url,
             PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
+            // What a killed process held is free again after seconds.
+            PLUGIN_HANDLER_DEADLINE_MS: "2000",
             LOG_LEVEL: "info",
           }),
         });

@@ -16,10 +16,10 @@ export interface RegistrarParts {
   readonly logger: Logger;
   /** Called after every registration, so also when the manager had forgotten the plugin. */
   readonly onRegistered: (answer: RegistrationResponse, signal: AbortSignal) => void;
+  /** A third of the lease that the manager gives, unless set. */
   readonly heartbeatMs?: number;
 }
 
-const HEARTBEAT_MS = (LEASE_SECONDS * 1_000) / 3;
 const RETRY_DELAY_MS_MAX = 10_000;
 /** Beats in a row that say that nobody of the registered version lives: more than a lease, for Redis may have forgotten them. */
 const ALONE_BEATS = 4;
@@ -27,7 +27,7 @@ const ALONE_BEATS = 4;
 /**
  * Keeps the plugin known to the manager.
  *
- *   registering ──answer──► registered ──every 5 s──► heartbeat
+ *   registering ──answer──► registered ──every third of a lease──► heartbeat
  *        ▲                      │ a heartbeat fails: the manager is gone, or knows the plugin no more; or
  *        └──────────────────────┘ another version's registration stands, and no instance of it has lived for a lease's time
  *
@@ -49,6 +49,7 @@ export class Registrar implements Component {
   readonly #admit: () => void;
   readonly #parts: RegistrarParts;
   readonly #stop = new AbortController();
+  #leaseSeconds = LEASE_SECONDS;
   #work: Promise<void> = Promise.resolve();
 
   constructor(parts: RegistrarParts) {
@@ -114,6 +115,7 @@ export class Registrar implements Component {
         return;
       }
       const answer = await manager.register(this.#parts.body(), signal);
+      this.#leaseSeconds = answer.leaseSeconds;
       this.#parts.onRegistered(answer, signal);
       logger.info({ instance, version }, "registered");
       if (answer.pendingApproval.length > 0)
@@ -146,7 +148,7 @@ export class Registrar implements Component {
         logger.info({ status, reason: this.problem }, "heartbeat failed; registering again");
         return false;
       }
-      await this.#parts.clock.sleep(this.#parts.heartbeatMs ?? HEARTBEAT_MS, signal);
+      await this.#parts.clock.sleep(this.#parts.heartbeatMs ?? (this.#leaseSeconds * 1_000) / 3, signal);
     }
   }
 }

@@ -50,6 +50,10 @@ export const pluginEnvironment = {
     env.integer(1, 1_000).default(16),
     "Deliveries handled at once by one process, one team's at most half of them; calls under way for more than 3 s count no longer.",
   ),
+  PLUGIN_HANDLER_DEADLINE_MS: setting(
+    env.integer(100, 3_600_000).optional(),
+    "Deadline of one handler call, milliseconds; what the plugin declares when unset. What a killed process had begun is free 5 s later.",
+  ),
   PLUGIN_START_MS: setting(
     env.integer(1_000, 3_600_000).default(120_000),
     "How long each phase of the start, PreStart and OnStart, may take, milliseconds; then the process ends with 1.",

@@ -25,6 +25,7 @@ export class FakeManager {
   /** What `GET …/settings` answers. */
   settings: { team: string; version: number; state: string; settings: Record<string, unknown> }[] = [];
   pluginState: "enabled" | "disabled" = "enabled";
+  leaseSeconds = 15;
   /** Answers everything with this status, while set. */
   failWith: number | null = null;
   /** What heartbeats are answered about the version that stands, and `GET` of the plugin. */
@@ -120,7 +121,8 @@ export class FakeManager {
     if (method === "PUT" && path === own) {
       if (this.refuseRegistration !== null) return [this.refuseRegistration.status, this.refuseRegistration];
       const topics = pluginTopics(this.#plugin, this.#topicPrefix);
-      return [200, { id: this.#plugin, topics, leaseSeconds: 15, webhookSecret: this.secret, pendingApproval: [] }];
+      const { leaseSeconds, secret: webhookSecret } = this;
+      return [200, { id: this.#plugin, topics, leaseSeconds, webhookSecret, pendingApproval: [] }];
     }
     if (method === "PUT") {
       const instance = path.split("/").at(-1);
