@@ -1,6 +1,7 @@
 import { CHECKS } from "./checks/all.ts";
 import { CHECK_NAMES, type CheckName, type PluginDescription } from "./plugin-description.ts";
-import { type Addresses, Stage } from "./stage.ts";
+import { Stage } from "./stage.ts";
+import type { Addresses } from "./staged-records.ts";
 
 type Work = () => Promise<void>;
 

@@ -76,15 +76,13 @@ export class PlayedVendor {
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const request = { ...(await read(incoming)), headers: incoming.headers };
-    const effects = (this.#description.effectsOf ?? effectsIn)(request);
-    const [first] = effects;
-    const team = first === undefined ? (this.#description.teamOf?.(request) ?? null) : teamOf(first.response);
     try {
-      send(
-        outgoing,
-        team === null ? await this.#description.done(request) : await this.#answer(team, request, effects, outgoing),
-      );
+      const request = { ...(await read(incoming)), headers: incoming.headers };
+      const effects = (this.#description.effectsOf ?? effectsIn)(request);
+      const [first] = effects;
+      const team = first === undefined ? (this.#description.teamOf?.(request) ?? null) : teamOf(first.response);
+      const { done } = this.#description;
+      send(outgoing, team === null ? await done(request) : await this.#answer(team, request, effects, outgoing));
     } catch (error) {
       send(outgoing, { status: 500, body: `the description's own answer failed: ${(error as Error).message}` });
     }

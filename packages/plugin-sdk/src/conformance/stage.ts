@@ -10,7 +10,7 @@ import {
 } from "@plugboard/contract";
 import { type Admin, createKafkaClient, ensureTopics, type KafkaClient, type SafeProducer } from "@plugboard/kafka";
 import { createLogger } from "@plugboard/runtime";
-import { routedRecord, type TestEvent, testEvent, type WholeTestEvent } from "../testing/event-fixtures.ts";
+import { routedRecord, type TestEvent, testEvent } from "../testing/event-fixtures.ts";
 import { harnessDatabase } from "../testing/harness-database.ts";
 import { eventually, NonConformance } from "./nonconformance.ts";
 import { PlayedManager } from "./played-manager.ts";
@@ -20,29 +20,8 @@ import { PluginProcess } from "./plugin-process.ts";
 import { processEnvironment } from "./process-environment.ts";
 import { newTeam, responseOf } from "./response-ids.ts";
 import { sealedSettings } from "./sealed-settings.ts";
+import { type Addresses, jsonOf, type RoutedRecord, type StagedResponse } from "./staged-records.ts";
 import { TopicFollower } from "./topic-follower.ts";
-
-/** Where the real Kafka and Postgres are. */
-export interface Addresses {
-  /** host:port, comma-separated. */
-  readonly kafkaBrokers: string;
-  readonly databaseUrl: string;
-}
-
-/** A response of a team, with what its events carry. */
-export interface StagedResponse {
-  readonly team: string;
-  readonly id: string;
-  readonly fields: Pick<TestEvent, "type" | "form" | "data">;
-}
-
-/** A delivery as it stands in the plugin's topic. */
-export interface RoutedRecord {
-  readonly event: WholeTestEvent;
-  readonly key: string | null;
-  readonly value: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 const OUTPUT_TOLD_MAX = 2_000;
 
@@ -293,13 +272,5 @@ export class Stage {
       return `${typeof otherwise === "string" ? otherwise : otherwise()}${ended}. The end of its output:\n${said}\n`;
     };
     return await eventually(look, this.waitMs, why);
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,40 +1,18 @@
+import { execFile } from "node:child_process";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, test } from "@jest/globals";
-import {
-  CHECK_NAMES,
-  type CheckName,
-  ConformanceSuite,
-  NonConformance,
-  type PluginDescription,
-} from "../../src/conformance/index.ts";
+import { CHECK_NAMES, type CheckName, ConformanceSuite, NonConformance } from "../../src/conformance/index.ts";
+import { flawedDescription } from "../support/flawed-description.ts";
 
-const PLUGIN = join(import.meta.dirname, "..", "support", "flawed-plugin.ts");
 const TEST_MS = 600_000;
-/** For checks that are to fail, most of them by waiting in vain. */
-const IN_VAIN_MS = 12_000;
-
-function description(flaws: string): PluginDescription {
-  return {
-    id: "flawed",
-    process: {
-      command: process.execPath,
-      args: ["--conditions=source", PLUGIN],
-      environment: (given) => ({ ...given, FLAWS: flaws }),
-    },
-    effect: "at-least-once",
-    revisions: "latest",
-    vendor: { done: () => ({ status: 200 }), notNow: { status: 503 }, refused: { status: 410 } },
-    settings: (_team, url) => ({
-      valid: { url, token: "a secret of the team", color: "red" },
-      refused: { url, token: "a secret of the team", color: "none" },
-    }),
-  };
-}
+/** For checks that are to fail, most of them by waiting in vain; a killed process takes eight seconds to be replaced. */
+const IN_VAIN_MS = 20_000;
 
 /** What the suite says of a plugin with these flaws, check by check. */
 async function findings(flaws: string, toFail: readonly CheckName[]): Promise<Partial<Record<CheckName, string>>> {
   const found: Partial<Record<CheckName, string>> = {};
-  const suite = new ConformanceSuite(description(flaws));
+  const suite = new ConformanceSuite(flawedDescription(flaws));
   await suite.open();
   try {
     for (const check of CHECK_NAMES) {
@@ -59,7 +37,10 @@ describe("the conformance suite finds what is wrong with a plugin, and nothing e
         "crash-after-effect": /a delivery whose process was killed behind its effect .* was not recorded as delivered/,
       },
     ],
-    ["one-after-the-other", { "slow-team": /behind those of a team whose vendor does not answer was not recorded/ }],
+    [
+      "handles-one-after-the-other",
+      { "slow-team": /behind those of a team whose vendor does not answer was not recorded/ },
+    ],
     ["leaves-at-once", { drain: /did not say goodbye/ }],
     [
       "forgets-identities,wants-old-revisions,hides-failures,new-key-each-time,prints-secrets",
@@ -83,3 +64,17 @@ describe("the conformance suite finds what is wrong with a plugin, and nothing e
     TEST_MS,
   );
 });
+
+test(
+  "the suite runs on Node's own test runner, and names what does not apply",
+  async () => {
+    const file = join(import.meta.dirname, "..", "support", "on-node-test.ts");
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const args = ["--conditions=source", "--test", "--test-reporter=tap", file];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env, timeout: TEST_MS });
+    expect(stdout).toMatch(/^ *ok \d+ - metadata: what it says of itself is what it registered$/m);
+    expect(stdout).toMatch(/^ *ok \d+ - drain does not apply: one is enough # SKIP/m);
+    expect(stdout).toMatch(/^# fail 0$/m);
+  },
+  TEST_MS,
+);

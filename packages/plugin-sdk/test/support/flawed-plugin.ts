@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { z } from "zod";
 import { Attempter } from "../../src/delivery/attempt.ts";
-import { FairPool } from "../../src/delivery/fair-pool.ts";
 import { Drain } from "../../src/drain.ts";
 import { definePlugin, delivered, rejected, retry, runPlugin, secret } from "../../src/index.ts";
 import { DeliveryStore } from "../../src/store/delivery-store.ts";
@@ -16,27 +15,21 @@ const SABOTAGE: Readonly<Record<string, () => void>> = {
     Webhook.prototype.verify = () => ({});
   },
   "settles-before-the-effect": () => {
-    const underWay = new Set<Promise<void>>();
+    const underWay = new Map<string | null, Promise<void>>();
     const { attempt } = Attempter.prototype;
     Attempter.prototype.attempt = async function (...given) {
-      const work = attempt.apply(this, given).catch(() => undefined);
-      underWay.add(work.finally(() => underWay.delete(work)));
+      const [{ orderKey }] = given;
+      const before = underWay.get(orderKey) ?? Promise.resolve();
+      underWay.set(
+        orderKey,
+        before.then(() => attempt.apply(this, given)).catch(() => undefined),
+      );
     };
     // A stop in order does not show it: only a crash does.
     const { stop } = Drain.prototype;
     Drain.prototype.stop = async function () {
       await stop.call(this);
-      await Promise.all(underWay);
-    };
-  },
-  "one-after-the-other": () => {
-    const { submit } = FairPool.prototype;
-    let last: Promise<unknown> = Promise.resolve();
-    FairPool.prototype.submit = function (team, orderKey, task, lane) {
-      const before = last;
-      const item = submit.call(this, team, orderKey, () => before.then(task), lane);
-      last = item.done.catch(() => undefined);
-      return item as never;
+      await Promise.all(underWay.values());
     };
   },
   "leaves-at-once": () => {
@@ -52,6 +45,15 @@ const SABOTAGE: Readonly<Record<string, () => void>> = {
 };
 for (const flaw of FLAWS) SABOTAGE[flaw]?.();
 
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One call at a time, of all teams, however long it takes. */
+function inTurn(call: () => Promise<Response>): Promise<Response> {
+  const mine = turn.then(call);
+  turn = mine.catch(() => undefined);
+  return mine;
+}
+
 await runPlugin(
   definePlugin({
     metadata: { id: "flawed", name: "Flawed", description: "", version: "1", events: ["onResponse"] },
@@ -64,7 +66,10 @@ await runPlugin(
     onEvent: async (delivery, { settings, signal }) => {
       const key = FLAWS.has("new-key-each-time") ? randomUUID() : delivery.effectKey;
       const body = JSON.stringify(delivery.event);
-      const answer = await fetch(settings.url, { method: "POST", headers: { "idempotency-key": key }, body, signal });
+      const request = { method: "POST", headers: { "idempotency-key": key }, body };
+      const answer = FLAWS.has("handles-one-after-the-other")
+        ? await inTurn(() => fetch(settings.url, request))
+        : await fetch(settings.url, { ...request, signal });
       if (answer.ok || FLAWS.has("hides-failures")) return delivered();
       const reason = `the address answered ${answer.status}`;
       return answer.status === 503 ? retry(reason) : rejected(reason);

@@ -2,7 +2,8 @@ import { DEAD_LETTER_HEADER, DELIVERY_HEADER, type DeliveryRecord } from "@plugb
 import { must } from "../nonconformance.ts";
 import { ATTEMPTS_MAX } from "../process-environment.ts";
 import { newTeam } from "../response-ids.ts";
-import type { Stage, StagedResponse } from "../stage.ts";
+import type { Stage } from "../stage.ts";
+import type { StagedResponse } from "../staged-records.ts";
 import type { ReadRecord } from "../topic-follower.ts";
 
 /** What goes on failing, and what the vendor or the plugin refuses, becomes a dead letter with its history. */

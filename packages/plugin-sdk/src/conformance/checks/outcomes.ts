@@ -1,6 +1,7 @@
 import { type DeliveryRecord, deliveryRecordSchema } from "@plugboard/contract";
 import { must, NonConformance } from "../nonconformance.ts";
-import type { RoutedRecord, Stage } from "../stage.ts";
+import type { Stage } from "../stage.ts";
+import type { RoutedRecord } from "../staged-records.ts";
 import type { ReadRecord } from "../topic-follower.ts";
 
 /** Every outcome that it has written so far is one that others can read, and says what was routed. */
