@@ -31,6 +31,7 @@ export function conformance(runner: TestRunner, plugin: PluginDescription, addre
   for (const name of CHECK_NAMES) {
     const run = () => suite.run(name);
     const reason = plugin.notApplicable?.[name];
+    if (reason?.trim() === "") throw new Error(`notApplicable has no reason for ${name}`);
     if (reason === undefined) runner.test(`${name}: ${CHECKS[name].title}`, run, CHECK_MS);
     else runner.test.skip(`${name} does not apply: ${reason}`, run);
   }

@@ -117,6 +117,7 @@ export class PlayedManager {
     const at = difference.at ?? new Date();
     const headers: Record<string, string | null> = {
       "content-type": "application/json",
+      [PLUGIN_VERSION_HEADER]: encodeURIComponent(this.registration?.version ?? ""),
       "webhook-id": id,
       "webhook-timestamp": String(Math.floor(at.getTime() / 1_000)),
       "webhook-signature": new Webhook(difference.secret ?? this.secret).sign(id, at, text),
@@ -164,11 +165,12 @@ export class PlayedManager {
     const instance = /^\/instances\/([a-z0-9-]{1,64})$/.exec(path.slice(own.length))?.[1];
     const body = await jsonOf(request);
     if (method === "PUT" && path === own) return this.#register(body);
-    if (method === "PUT" && path.startsWith(own) && instance !== undefined) return this.#beat(instance);
+    if (method === "PUT" && path.startsWith(own) && instance !== undefined) return this.#beat(instance, body);
     if (method === "DELETE" && path.startsWith(own) && instance !== undefined) {
       this.goodbyes.push(instance);
       return [200, {}];
     }
+    if (method === "GET" && path === own) return this.#view();
     if (method === "GET" && path === `${own}/settings`) return [200, { items: [], next: null }];
     if (method === "POST" && path === "/internal/routes") return await this.#routes(body);
     this.refused.push({ call, why: "the manager has no such path for a plugin" });
@@ -183,12 +185,24 @@ export class PlayedManager {
     return [200, { id: this.#plugin, topics: this.#topics, leaseSeconds, webhookSecret, pendingApproval: [] }];
   }
 
-  #beat(instance: string): Answer {
+  #beat(instance: string, body: unknown): Answer {
+    heartbeatSchema.parse(body ?? {});
     const status = this.failures.heartbeat.shift();
     if (status !== undefined) return [status, { code: "not-found", detail: "no such plugin" }];
     this.heartbeats.push(instance);
     const expiresAt = new Date(Date.now() + LEASE_SECONDS * 1_000).toISOString();
-    return [200, { instance, expiresAt, instances: 1 }];
+    const standing = { version: this.registration?.version ?? "", alive: true };
+    return [200, leaseResponseSchema.parse({ instance, expiresAt, instances: 1, standing })];
+  }
+
+  #view(): Answer {
+    if (this.registration === undefined) return [404, { code: "not-found", detail: "no such plugin" }];
+    const { registration: registered } = this;
+    const now = new Date().toISOString();
+    const counted = { up: true, instances: [], instancesKnown: true, teamsEnabled: this.#teams.size };
+    const times = { registeredAt: now, updatedAt: now };
+    const view = { id: this.#plugin, ...registered, status: "enabled", pendingApproval: [], ...counted, ...times };
+    return [200, pluginViewSchema.parse(view)];
   }
 
   async #routes(body: unknown): Promise<Answer> {

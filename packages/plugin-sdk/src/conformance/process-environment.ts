@@ -17,7 +17,7 @@ const PRIVATE_KEY = JSON.stringify(
 
 /**
  * What a process is told, under the SDK's names (docs/configuration.md). Times are short: of those that Kafka has, the shortest it
- * takes; handlers have two seconds, so that what a killed process had claimed is free soon after.
+ * takes; handlers have four seconds, which a busy machine may need, and what a killed process had claimed is free soon after.
  */
 export function processEnvironment({ manager, kafkaBrokers, databaseUrl, prefix, group, topics }: Standing) {
   return {
@@ -32,7 +32,7 @@ export function processEnvironment({ manager, kafkaBrokers, databaseUrl, prefix,
     CORE_COMMANDS_TOPIC: topics.commands,
     PLUGIN_PRIVATE_KEY: PRIVATE_KEY,
     PLUGIN_SESSION_TIMEOUT_MS: "6000",
-    PLUGIN_HANDLER_DEADLINE_MS: "2000",
+    PLUGIN_HANDLER_DEADLINE_MS: "4000",
     PLUGIN_DRAIN_MS: "10000",
     PLUGIN_RETRY_DELAY_MS: "100",
     PLUGIN_RETRY_DELAY_MS_MAX: "400",

@@ -21,6 +21,8 @@ test("heartbeats come at a third of the lease that the manager gives, whatever i
     manager: new ManagerClient({ url: manager.url, token: "a-token", plugin: "beater" }),
     body: () => registrationBody(definition, "http://127.0.0.1:4205", null),
     instance: "i-1",
+    version: "1",
+    keys: [],
     clock: {
       ...systemClock,
       sleep: (ms, signal) => {
