@@ -199,7 +199,7 @@ export class PlayedManager {
     if (this.registration === undefined) return [404, { code: "not-found", detail: "no such plugin" }];
     const { registration: registered } = this;
     const now = new Date().toISOString();
-    const counted = { up: true, instances: [], instancesKnown: true, teamsEnabled: this.#teams.size };
+    const counted = { up: true, instances: [], instancesKnown: true, teamsToReseal: 0, teamsEnabled: this.#teams.size };
     const times = { registeredAt: now, updatedAt: now };
     const view = { id: this.#plugin, ...registered, status: "enabled", pendingApproval: [], ...counted, ...times };
     return [200, pluginViewSchema.parse(view)];

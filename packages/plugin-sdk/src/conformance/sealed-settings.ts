@@ -34,9 +34,9 @@ export function secretsIn(value: unknown, schema: unknown): string[] {
 
 async function sealed(value: unknown, publicKey: Json | null): Promise<string> {
   const jwk = (publicKey ?? {}) as JWK;
-  const { alg = "ECDH-ES" } = jwk;
+  const { alg = "ECDH-ES", kid } = jwk;
   return await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(value)))
-    .setProtectedHeader({ alg, enc: "A256GCM" })
+    .setProtectedHeader({ alg, enc: "A256GCM", ...(kid !== undefined && { kid }) })
     .encrypt(await importJWK(jwk, alg));
 }
 
