@@ -2,7 +2,16 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type PluginTopics, registrationSchema, routesRequestSchema, type TeamEntry } from "@plugboard/contract";
+import {
+  heartbeatSchema,
+  leaseResponseSchema,
+  PLUGIN_VERSION_HEADER,
+  type PluginTopics,
+  pluginViewSchema,
+  registrationSchema,
+  routesRequestSchema,
+  type TeamEntry,
+} from "@plugboard/contract";
 import { Webhook } from "standardwebhooks";
 import type { z } from "zod";
 
