@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { drill } from "./drill.ts";
 import { FAULTS } from "./faults/all.ts";
 import { Load } from "./load.ts";
+import { OtherVersion } from "./other-version.ts";
 import { pluginChaos } from "./plugins/plugin-chaos.ts";
 import { reportOf, violations } from "./report.ts";
 import { type Delivery, Rig } from "./rig.ts";
@@ -20,6 +21,8 @@ interface Flags {
   readonly fault: readonly string[];
   readonly delivery: Delivery;
   readonly rate: number;
+  readonly threads: number;
+  readonly from?: string;
   readonly short?: boolean;
   readonly list?: boolean;
   readonly hold?: boolean;
@@ -53,6 +56,8 @@ const program = new Command("npm run chaos --")
       .default("at-least-once"),
   )
   .option("--rate <number>", "events per second", positive, 300)
+  .option("--threads <number>", "threads of each router", positive, 1)
+  .option("--from <commit>", "routers begin with the version of this commit; a rolling restart brings them to this one")
   .option("--short", "a handful of the faults")
   .option("--list", "names the faults and ends")
   .option(
@@ -84,10 +89,12 @@ async function run(): Promise<void> {
   const chosen = FAULTS.filter(({ name }) => flags.fault.includes(name));
   const faults = chosen.length > 0 ? chosen : FAULTS.filter(({ short }) => flags.short !== true || short === true);
   say(`seed ${flags.seed}`);
-  const { delivery, rate: perSecond, seed, logs } = flags;
+  const { delivery, rate: perSecond, seed, threads, logs } = flags;
   const { minutes, repeat, pairs: count } = flags;
   const what = count > 0 ? { faults: [], pairs: { count, of: faults } } : { faults, minutes, repeat };
-  const result = await runChaos({ seed, delivery, perSecond, ...what, logs, report: say });
+  const other = flags.from === undefined ? undefined : await OtherVersion.checkOut(flags.from, say);
+  const running = runChaos({ seed, delivery, perSecond, threads, from: other?.root, ...what, logs, report: say });
+  const result = await running.finally(() => other?.remove());
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
   say(reportOf(result));
   const broken = [...violations(result)].filter(([, items]) => items.length > 0);
@@ -99,6 +106,8 @@ async function run(): Promise<void> {
     ...(count > 0 ? [`--pairs ${count}`] : []),
     ...(repeat > 1 ? [`--repeat ${repeat}`] : []),
     ...(minutes > 0 ? [`--minutes ${minutes}`] : []),
+    ...(threads > 1 ? [`--threads ${threads}`] : []),
+    ...(flags.from === undefined ? [] : [`--from ${flags.from}`]),
   ];
   say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
   say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);

@@ -25,6 +25,10 @@ export interface RigOptions {
   readonly logs: string;
   /** How many managers and routers; 2 and 3 without it. */
   readonly size?: { readonly managers: number; readonly routers: number };
+  /** Threads of each router; 1 without it. */
+  readonly threads?: number;
+  /** A checkout of another version, which the routers begin with. */
+  readonly from?: string | undefined;
   /** Told what is being brought up. */
   readonly report: (doing: string) => void;
 }
@@ -72,13 +76,14 @@ export class Rig extends Installation {
     return [...this.managers, ...this.routers, ...this.plugins];
   }
 
-  /** What all routers together may have read and not committed: each its setting, and one fetch per broker above it. */
+  /** What all routers together may have read and not committed: each thread the least there is, and one fetch per broker above it. */
   get inFlightBytesMax(): number {
-    return this.routers.length * (IN_FLIGHT_BYTES + BROKERS * FETCH_BYTES_MAX);
+    const { threads = 1 } = this.options;
+    return this.routers.length * threads * (IN_FLIGHT_BYTES + BROKERS * FETCH_BYTES_MAX);
   }
 
   protected override async prepare(): Promise<void> {
-    const { report, size = SIZE } = this.options;
+    const { report, size = SIZE, threads = 1, from } = this.options;
     await super.prepare();
     await ensureTopics(this.admin, [
       { topic: RESPONSES, partitions: PARTITIONS, replicationFactor: 3, retentionMs: 7 * DAY_MS },
@@ -89,15 +94,17 @@ export class Rig extends Installation {
     for (const plugin of TOPIC_PLUGINS) await this.calls.register(plugin);
     const asRouter = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("router", "router") };
     const asPlugin = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("plugin", PROCESS_PLUGIN) };
-    report(`${size.routers} routers (${this.options.delivery}), 1 plugin`);
+    const version = from === undefined ? "" : ", of the other version at first";
+    report(`${size.routers} routers of ${threads} thread(s) (${this.options.delivery})${version}, 1 plugin`);
     for (const [index, port] of (await freePorts(size.routers)).entries()) {
       const env = {
         ...asRouter,
         ROUTER_DELIVERY: this.options.delivery,
         ROUTER_IN_FLIGHT_BYTES: String(IN_FLIGHT_BYTES),
+        ROUTER_THREADS: String(threads),
         ...(this.options.delivery === "exactly-once" && { ROUTER_INSTANCE_ID: `router-${index + 1}` }),
       };
-      this.routers.push(this.service(`router-${index + 1}`, "apps/router/src/main.ts", port, env));
+      this.routers.push(this.service(`router-${index + 1}`, "apps/router/src/main.ts", port, env, [], from));
     }
     const [pluginPort = 0] = await freePorts(1);
     const pluginEnv = { ...asPlugin, ...this.#pluginEnv() };

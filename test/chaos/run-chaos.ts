@@ -22,6 +22,10 @@ export interface ChaosOptions extends FaultPlan<Rig> {
   readonly perSecond: number;
   /** Of the installation; without it as production has it. */
   readonly size?: RigOptions["size"];
+  /** Of each router; 1 without it. */
+  readonly threads?: number;
+  /** A checkout of another version, which the routers begin with. */
+  readonly from?: string | undefined;
   readonly logs: string;
 }
 
@@ -60,7 +64,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     delivery,
     logs: options.logs,
     report,
+    from: options.from,
     ...(options.size !== undefined && { size: options.size }),
+    ...(options.threads !== undefined && { threads: options.threads }),
   });
   const load = new Load(rig.producer, options.perSecond);
   const toggler = new Toggler(rig);

@@ -40,6 +40,8 @@ import type { RouterSettings } from "./settings.ts";
 
 /** Above the table's own staleness bound (5 s): by then routing waits. */
 const TABLE_STALE_SECONDS_MAX = 10;
+/** At least once a topic that cannot be written waits apart from the others: for longer than an election takes. */
+const PARK_AFTER_MS = 10_000;
 
 /** What /readyz of a router looks at, in one thread as in several. */
 export const HEALTH_CHECKS = [
@@ -105,7 +107,6 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
   registerSourceMetrics(registry, source, settings.ROUTER_IN_FLIGHT_BYTES);
   const sinkOptions = {
     kafka: settings,
-    parkAfterMs: settings.ROUTER_PARK_AFTER_MS,
     parkedTopic: parked,
     essential: new Set([deadLetterTopic(responses), settings.DELIVERIES_TOPIC, parked]),
     metrics,
@@ -117,10 +118,11 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
     exactlyOnce && instance !== undefined
       ? new TransactionalSink({
           ...sinkOptions,
+          parkAfterMs: settings.ROUTER_PARK_AFTER_MS,
           group: source.membership.consumer,
           transactionalId: `${settings.ROUTER_GROUP_ID}-${instance}`,
         })
-      : new KafkaSink(sinkOptions);
+      : new KafkaSink({ ...sinkOptions, parkAfterMs: settings.ROUTER_PARK_AFTER_MS ?? PARK_AFTER_MS });
   const keptTopics = {
     names: [responses, ...sinkOptions.essential],
     pluginPrefix: settings.PLUGIN_TOPIC_PREFIX,

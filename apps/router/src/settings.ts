@@ -54,8 +54,8 @@ export const routerSettings = {
     "Memory for records read and not settled, bytes, of all threads together; fetching pauses beyond it.",
   ),
   ROUTER_PARK_AFTER_MS: setting(
-    env.integer(100, 600_000).default(10_000),
-    "How long a plugin's topic may be unwritable before its copies are parked, milliseconds.",
+    env.integer(100, 600_000).optional(),
+    "How long a plugin's topic may be unwritable before its copies are parked, milliseconds. Unset: 10000, but exactly-once, where all plugins wait, 250 for a topic that brokers themselves show to be gone, leaderless or short of replicas.",
   ),
   EVENT_SOURCE: setting(env.text().default("core"), "Source of flat events that name none."),
 };

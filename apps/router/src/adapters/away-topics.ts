@@ -1,6 +1,7 @@
 import type { Producer } from "@platformatic/kafka";
-import type { Clock, Logger } from "@plugboard/runtime";
+import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import type { UnwritableTopic } from "../domain/ports.ts";
+import { InSyncMinimum } from "./in-sync-minimum.ts";
 import type { TopicDirectory } from "./topic-directory.ts";
 import { UnendedTransactions } from "./unended-transactions.ts";
 
@@ -8,11 +9,19 @@ import { UnendedTransactions } from "./unended-transactions.ts";
 const PROBE_MS = 2_000;
 /** Between tries of one that refused copies, while they are parked: when it refuses again, a whole transaction is undone. */
 const TRY_MS = 30_000;
+/**
+ * How long a topic may be away before its copies are parked, unless the setting says otherwise. Everything waits for it, so what
+ * brokers' metadata show (it is gone, leaderless, or has too few replicas in sync) counts from the second look on. A
+ * refusal without that may be a leader that has just moved.
+ */
+const SEEN_AWAY_MS = 250;
+const REFUSED_MS = 10_000;
 
 export interface AwayTopicsOptions {
+  readonly kafka: KafkaSettings;
   readonly directory: TopicDirectory;
-  /** How long a topic may be away before its copies are parked. */
-  readonly parkAfterMs: number;
+  /** How long a topic may be away before its copies are parked; undefined for as long as is best. */
+  readonly parkAfterMs: number | undefined;
   /** Topics whose records are never parked. */
   readonly essential: ReadonlySet<string>;
   readonly logger: Logger;
@@ -32,7 +41,7 @@ interface Away {
 /**
  * The topics that transactions cannot write, as far as is known.
  *
- *   there ──not found, no leader, refused──► away ──too long──► parked
+ *   there ──not found, no leader, too few in sync, refused──► away ──too long──► parked
  *     ▲                                        │                  │
  *     └──found again; one that refused: in a transaction that was committed
  */
@@ -40,9 +49,15 @@ export class AwayTopics {
   readonly #options: AwayTopicsOptions;
   readonly #away = new Map<string, Away>();
   readonly #unended = new UnendedTransactions();
+  readonly #inSync: InSyncMinimum;
 
   constructor(options: AwayTopicsOptions) {
     this.#options = options;
+    this.#inSync = new InSyncMinimum(options);
+  }
+
+  async close(): Promise<void> {
+    await this.#inSync.close();
   }
 
   list(): UnwritableTopic[] {
@@ -59,29 +74,36 @@ export class AwayTopics {
     const away = this.#away.get(topic);
     if (away === undefined && directory.partitions(topic) !== undefined) return true;
     if (away?.parked && clock.monotonic() < away.lookAt) return false;
-    if (away !== undefined && this.#unended.has(topic)) {
-      this.#note(topic, away.why, PROBE_MS);
-      return false;
-    }
-    const state = await directory.look(client, topic);
+    const state = await this.#inSync.judge(topic, await directory.look(client, topic));
     switch (state.kind) {
       case "writable":
+        if (away !== undefined && this.#unended.has(topic)) {
+          this.#note(topic, away.why, PROBE_MS, REFUSED_MS);
+          return false;
+        }
         if (away?.refused !== true) this.#isBack(topic);
         return true;
       case "unknown":
         logger.warn({ topic, error: state.error }, "no broker answers: writing waits");
         return false;
       case "unwritable":
-        this.#note(topic, state.why, PROBE_MS);
+        directory.forget(topic);
+        this.#note(topic, state.why, PROBE_MS, SEEN_AWAY_MS);
         return false;
       default:
         return state satisfies never;
     }
   }
 
+  /** Why a transaction under way gets no acknowledgement from a topic; undefined when that is not to be seen. */
+  async whyHanging(topic: string): Promise<string | undefined> {
+    const state = await this.#inSync.look(this.#options.directory, topic);
+    return state.kind === "unwritable" ? state.why : undefined;
+  }
+
   /** A topic that looked writable refused a copy. */
   refused(topic: string, why: string): void {
-    this.#note(topic, why, TRY_MS).refused = true;
+    this.#note(topic, why, TRY_MS, REFUSED_MS).refused = true;
   }
 
   /** Topics that refused are not tried before the brokers have ended the transaction in which they did. */
@@ -98,8 +120,9 @@ export class AwayTopics {
     if (this.#away.delete(topic)) this.#options.logger.info({ topic }, "the topic is written again");
   }
 
-  #note(topic: string, why: string, lookAfterMs: number): Away {
-    const { clock, essential, parkAfterMs, logger } = this.#options;
+  /** @param patienceMs how long it may be so, where the setting does not say. */
+  #note(topic: string, why: string, lookAfterMs: number, patienceMs: number): Away {
+    const { clock, essential, parkAfterMs = patienceMs, logger } = this.#options;
     const now = clock.monotonic();
     let away = this.#away.get(topic);
     if (away === undefined) {

@@ -1,10 +1,4 @@
-import {
-  type Consumer,
-  FetchIsolationLevels,
-  GenericError,
-  ListOffsetTimestamps,
-  ResponseError,
-} from "@platformatic/kafka";
+import { type Consumer, FetchIsolationLevels, GenericError, ResponseError } from "@platformatic/kafka";
 import type { Clock, KafkaSettings, Logger } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { Assignment, Fetched } from "../domain/assignment.ts";
@@ -12,8 +6,8 @@ import type { ByteBudget } from "../domain/byte-budget.ts";
 import type { RouterMetrics } from "../domain/ports.ts";
 import { type FetchAnswer, FetchConsumer, fetchRequest } from "./fetch-consumer.ts";
 import { type FetchedLog, readPartition } from "./fetched-records.ts";
-import { committedOffsets } from "./group-offsets.ts";
 import { connectionOptions } from "./kafka-connection.ts";
+import { PartitionSeeker } from "./partition-seeker.ts";
 
 /** Bytes of one fetch from one broker. A larger single record comes all the same. */
 export const FETCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -51,6 +45,7 @@ export interface PartitionReaderOptions {
 export class PartitionReader {
   readonly #options: PartitionReaderOptions;
   readonly #fetcher: FetchConsumer;
+  readonly #seeker: PartitionSeeker;
   #complainedAt = Number.NEGATIVE_INFINITY;
   readonly #retry = retry(handleAll, {
     maxAttempts: Number.MAX_SAFE_INTEGER,
@@ -67,6 +62,7 @@ export class PartitionReader {
     });
     this.#fetcher.on("error", (error: Error) => options.logger.debug({ error }, "fetch connection failed"));
     this.#fetcher.topics.track(options.topic);
+    this.#seeker = new PartitionSeeker({ ...options, client: this.#fetcher });
   }
 
   /** Reads until the assignment is to read no more. Begins with what is known: a partition that has to wait holds no other up. */
@@ -75,7 +71,7 @@ export class PartitionReader {
     const { promise: someKnown, resolve } = Promise.withResolvers<void>();
     const seek = async () => {
       while (assignment.positions.size < assignment.partitions.length && !readingStopped.aborted) {
-        await this.#retry.execute(() => this.#seekToCommitted(assignment), readingStopped);
+        await this.#retry.execute(() => this.#seeker.seekToCommitted(assignment), readingStopped);
         if (assignment.positions.size > 0) resolve();
         if (assignment.positions.size < assignment.partitions.length)
           await this.#pause(UNSTABLE_RETRY_MS, readingStopped);
@@ -94,45 +90,6 @@ export class PartitionReader {
 
   async close(): Promise<void> {
     await this.#fetcher.close(true);
-  }
-
-  /**
-   * Sets each partition's position to its committed offset, or to its first record when none was committed. Those stay without
-   * whose offset a transaction is still about to move.
-   */
-  async #seekToCommitted(assignment: Assignment): Promise<void> {
-    const { topic, group, logger } = this.#options;
-    const asked = assignment.partitions.filter((partition) => !assignment.positions.has(partition));
-    if (asked.length === 0 || assignment.readingStopped.aborted) return;
-    try {
-      const committed = await committedOffsets(group, topic, asked);
-      const partitions = asked.filter((partition) => committed.has(partition));
-      const without = partitions.filter((partition) => (committed.get(partition)?.offset ?? -1n) < 0n);
-      const earliest = without.length === 0 ? [] : await this.#earliest(without);
-      for (const partition of partitions) {
-        const known = committed.get(partition)?.offset ?? -1n;
-        const position = known >= 0n ? known : earliest[partition];
-        if (position === undefined) throw new Error(`no first offset of ${topic}/${partition} in the answer`);
-        assignment.positions.set(partition, Number(position));
-        assignment.commit(partition, Number(position));
-        assignment.heard(partition, undefined, this.#options.clock.now());
-      }
-    } catch (error) {
-      // Its answers are kept by the wall clock, which may be set back: what was not found in them is asked for anew.
-      this.#fetcher.clearMetadata();
-      logger.warn({ error, partitions: asked }, "the committed offsets cannot be read: trying again");
-      throw error;
-    }
-  }
-
-  async #earliest(partitions: number[]): Promise<bigint[]> {
-    const { topic } = this.#options;
-    const offsets = await this.#fetcher.listOffsets({
-      topics: [topic],
-      partitions: { [topic]: partitions },
-      timestamp: ListOffsetTimestamps.EARLIEST,
-    });
-    return offsets.get(topic) ?? [];
   }
 
   async #fetchLoops(assignment: Assignment): Promise<void> {
@@ -168,7 +125,7 @@ export class PartitionReader {
     try {
       const metadata = await this.#fetcher.metadata({ topics: [topic] });
       const known = metadata.topics.get(topic);
-      if (known !== undefined && (await this.#madeAnew(assignment, known.id))) return leaders;
+      if (known !== undefined && (await this.#seeker.madeAnew(assignment, known.id))) return leaders;
       for (const partition of assignment.positions.keys()) {
         const leader = known?.partitions[partition]?.leader ?? -1;
         if (known === undefined || !metadata.brokers.has(leader)) {
@@ -254,36 +211,7 @@ export class PartitionReader {
       brought = true;
     }
     if (brought) this.#options.onFetched();
-    if (outOfRange.length > 0) await this.#seekToEarliest(assignment, outOfRange);
-  }
-
-  /** The records at a position are gone (retention, or a topic made anew): goes on with the first there is, loudly. */
-  async #seekToEarliest(assignment: Assignment, partitions: readonly number[]): Promise<void> {
-    const { topic, logger, metrics } = this.#options;
-    const earliest = await this.#earliest([...partitions]);
-    const back = new Map<number, number>();
-    for (const partition of partitions) {
-      const position = assignment.positions.get(partition) ?? 0;
-      const first = Number(earliest[partition] ?? 0n);
-      if (first === position) continue;
-      metrics.offsetsLost();
-      logger.error(
-        { topic, partition, position, first },
-        "the next record to route does not exist any more: records were deleted before they were routed, or the topic was made anew",
-      );
-      if (first < position) back.set(partition, first);
-      else assignment.positions.set(partition, first);
-    }
-    if (back.size > 0 && !assignment.ended.aborted) this.#options.onSetBack(back);
-  }
-
-  /** Under the same name, but another topic: no offset of the old one means anything in it. */
-  async #madeAnew(assignment: Assignment, topicId: string): Promise<boolean> {
-    assignment.topicId ??= topicId;
-    if (assignment.topicId === topicId) return false;
-    await this.#seekToEarliest(assignment, [...assignment.positions.keys()]);
-    assignment.topicId = topicId;
-    return true;
+    if (outOfRange.length > 0) await this.#seeker.seekToEarliest(assignment, outOfRange);
   }
 
   async #pause(ms: number, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,17 @@
-import { type Broker, findErrorBy, type Producer } from "@platformatic/kafka";
+import { type Broker, type ClusterPartitionMetadata, findErrorBy, type Producer } from "@platformatic/kafka";
 
-/** What is known of a topic: its partition count, that it cannot be written now and why, or that nobody answered. */
+/** A partition that misses replicas: how many are in sync, of how many. */
+export interface MissesReplicas {
+  readonly inSync: number;
+  readonly replicas: number;
+}
+
+/**
+ * What is known of a topic: its partition count and the partition that misses most replicas, if any does; that it cannot be written
+ * now and why; or that nobody answered.
+ */
 export type TopicState =
-  | { readonly kind: "writable"; readonly partitions: number }
+  | { readonly kind: "writable"; readonly partitions: number; readonly weakest: MissesReplicas | null }
   | { readonly kind: "unwritable"; readonly why: string }
   | { readonly kind: "unknown"; readonly error: unknown };
 
@@ -34,14 +43,14 @@ export class TopicDirectory {
   }
 
   /** Asks the brokers, afresh. */
-  async look(producer: Producer, topic: string): Promise<TopicState> {
+  async look(client: Pick<Producer, "metadata">, topic: string): Promise<TopicState> {
     try {
-      const { topics, brokers } = await producer.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
-      const leaders = topics.get(topic)?.partitions.map(({ leader }) => leader) ?? [];
-      if (leaders.length === 0) return this.#not(topic, "it has no partitions");
-      this.#known.set(topic, { leaders, at: performance.now() });
+      const { topics, brokers } = await client.metadata({ topics: [topic], forceUpdate: true, retries: 0 });
+      const partitions = topics.get(topic)?.partitions ?? [];
+      if (partitions.length === 0) return this.#not(topic, "it has no partitions");
+      this.#known.set(topic, { leaders: partitions.map(({ leader }) => leader), at: performance.now() });
       this.#brokers = brokers;
-      return { kind: "writable", partitions: leaders.length };
+      return { kind: "writable", partitions: partitions.length, weakest: weakestOf(partitions) };
     } catch (error) {
       // The client turns "unknown topic" into an error of its own, and passes a leaderless partition on as it is.
       const { message } = error as Error;
@@ -64,4 +73,12 @@ export class TopicDirectory {
     this.#known.delete(topic);
     return { kind: "unwritable", why };
   }
+}
+
+function weakestOf(partitions: readonly ClusterPartitionMetadata[]): MissesReplicas | null {
+  let weakest: MissesReplicas | null = null;
+  for (const { isr, replicas } of partitions)
+    if (isr.length < replicas.length && isr.length < (weakest?.inSync ?? Number.POSITIVE_INFINITY))
+      weakest = { inSync: isr.length, replicas: replicas.length };
+  return weakest;
 }

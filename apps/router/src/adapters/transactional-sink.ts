@@ -1,6 +1,5 @@
-import type { ClusterMetadata, Consumer, Message, MessageRecord, Producer } from "@platformatic/kafka";
+import { type Consumer, findErrorBy } from "@platformatic/kafka";
 import { type Clock, type KafkaSettings, type Logger, withDeadline } from "@plugboard/runtime";
-import { parkedCopy } from "../domain/outgoing.ts";
 import {
   type OutgoingRecord,
   type RouterMetrics,
@@ -9,14 +8,13 @@ import {
   type SourceBatch,
   type UnwritableTopic,
 } from "../domain/ports.ts";
-import { nextRound, type Part } from "../domain/produce-round.ts";
 import { WaitingRoom } from "../domain/waiting-room.ts";
 import { AwayTopics } from "./away-topics.ts";
 import { BatchProducer } from "./batch-producer.ts";
 import { whyNotReached } from "./kafka-connection.ts";
-import { partitionOf } from "./partition-of.ts";
-import { MESSAGE_TOO_LARGE, type PartAnswer } from "./produce-answer.ts";
 import { TopicDirectory } from "./topic-directory.ts";
+import { Transaction } from "./transaction.ts";
+import { TransactionRecords } from "./transaction-records.ts";
 import { TransactionalIds } from "./transactional-ids.ts";
 import { WriteJob } from "./write-job.ts";
 
@@ -25,7 +23,10 @@ const TRANSACTION_RECORDS_MAX = 12_000;
 const TRANSACTION_BYTES_MAX = 12 * 1024 * 1024;
 /** Then it is given up: below the brokers' own time-out (10 s), so that it is this side that decides. */
 const TRANSACTION_DEADLINE_MS = 6_000;
-const LOOK_RETRY_MS = 250;
+/** A transaction takes milliseconds. One that has not ended after this is asked about, so often. */
+const HANGING_LOOK_MS = 500;
+/** Before a transaction is made a third time, and so on: the first failure tells most, what comes again will not be over at once. */
+const AGAIN_MS = 250;
 
 export interface TransactionalSinkOptions {
   readonly kafka: KafkaSettings;
@@ -33,23 +34,12 @@ export interface TransactionalSinkOptions {
   /** The group's member, whose offsets move in the transactions. */
   readonly group: Consumer;
   readonly parkedTopic: string;
-  readonly parkAfterMs: number;
+  /** How long a topic may be unwritable before its copies are parked; undefined for as long as is best. */
+  readonly parkAfterMs: number | undefined;
   readonly essential: ReadonlySet<string>;
   readonly metrics: RouterMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
-}
-
-type Transaction = Awaited<ReturnType<Producer["beginTransaction"]>>;
-
-interface Target {
-  readonly topic: string;
-  readonly partition: number;
-}
-
-/** What the client wants to see to add a partition. */
-function asMessage({ topic, partition }: Target): MessageRecord {
-  return { topic, partition } as MessageRecord;
 }
 
 interface Work {
@@ -63,15 +53,14 @@ interface Work {
  * Writes records and moves their batches' offsets in one transaction: both happen, or neither, and committed readers see
  * each copy once.
  *
- *   waiting ─► topics looked at ─► begin ─► send rounds ─► add each offset ─► commit ─► acknowledged
- *                                    └──────────── anything fails ─────────────┘
- *                                       abort by a new producer of the same id (it fences the old one), all given up;
- *                                       the source forgets what it read and goes on from the committed offsets
+ *   waiting ─► topics looked at ─► transaction ─► acknowledged
+ *                    ▲                  ├─ a topic refused, or hangs: aborted, and made again from memory
+ *                    └──────────────────┘
+ *                                       └─ anything else: aborted by a new producer of the same id (it fences the old one), all
+ *                                          given up; the source forgets what it read and goes on from the committed offsets
  *
  * A partition that refused a copy may not take the mark of the abort either; until it does, its transaction's id is of no
  * use, and its topic counts as away. So what follows goes on under another id, first waiting for that topic, then parking.
- *
- * The broker fences a commit whose membership in the group is not the current one.
  */
 export class TransactionalSink implements Sink {
   readonly #options: TransactionalSinkOptions;
@@ -79,20 +68,20 @@ export class TransactionalSink implements Sink {
   readonly #stopping = new AbortController();
   readonly #ids: TransactionalIds;
   readonly #away: AwayTopics;
-  /** Topics that found a copy too large: those of the next transaction are parked. */
-  readonly #oversized = new Set<string>();
-  /** Topics that refused copies in the transaction under way. */
-  readonly #refused = new Set<string>();
+  readonly #records: TransactionRecords;
   #producer: BatchProducer;
   #waiting: Work[] = [];
   readonly #room = new WaitingRoom(TRANSACTION_RECORDS_MAX);
   #working: Promise<void> | undefined;
+  /** Topics of the transaction committed last: until its marks are in all of them, the next one hangs. */
+  #ending: ReadonlySet<string> = new Set();
 
   constructor(options: TransactionalSinkOptions) {
     this.#options = options;
     const createProducer = (id: string) => new BatchProducer(options.kafka, options.metrics, id);
     const { transactionalId: base, logger } = options;
     this.#away = new AwayTopics({ ...options, directory: this.#directory });
+    this.#records = new TransactionRecords({ ...options, away: this.#away, stopping: this.#stopping.signal });
     const why = (error: unknown) => whyNotReached(error, options.kafka);
     this.#ids = new TransactionalIds({ base, createProducer, why, stopping: this.#stopping.signal, logger });
     this.#producer = createProducer(base);
@@ -109,7 +98,7 @@ export class TransactionalSink implements Sink {
     this.#room.close();
     for (const { job } of this.#waiting.splice(0)) job.fail(new SinkBroken("the router stops"));
     await this.#working;
-    await this.#producer.discard();
+    await Promise.all([this.#producer.discard(), this.#away.close()]);
   }
 
   room(): Promise<void> {
@@ -140,14 +129,12 @@ export class TransactionalSink implements Sink {
     await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#stopping.signal.aborted) {
       const works = this.#take();
-      if (works.length === 0) continue;
       try {
-        const records = await this.#writable(works);
-        if (works.some(({ job }) => job.over)) continue;
-        await withDeadline(this.#runOne(works, records), TRANSACTION_DEADLINE_MS, "a transaction did not end");
-        for (const { job } of works) job.acknowledge();
-      } catch (error) {
-        await this.#giveUp(works, error);
+        await this.#writeOut(works);
+      } catch (cause) {
+        const error = new SinkBroken(`a transaction failed: ${(cause as Error).message}`, { cause });
+        for (const { job } of [...works, ...this.#waiting.splice(0)]) job.fail(error);
+        this.#countWaiting();
       }
     }
   }
@@ -174,144 +161,104 @@ export class TransactionalSink implements Sink {
     this.#room.set(this.#waiting.reduce((sum, { records }) => sum + records.length, 0));
   }
 
-  async #runOne(works: readonly Work[], records: readonly OutgoingRecord[]): Promise<void> {
-    this.#refused.clear();
-    const transaction = await this.#producer.client.beginTransaction();
-    let queue = records.map((record) => ({ record }));
-    while (queue.length > 0) {
-      const round = nextRound(
-        queue,
-        ({ record }) =>
-          partitionOf(record, this.#directory.partitions(record.topic) ?? this.#partitionsOrThrow(record.topic)),
-        TRANSACTION_RECORDS_MAX,
-      );
-      await transaction.addPartitions(this.#partitionCounts(round.parts), round.parts.map(asMessage));
-      this.#acknowledgedOrThrow(round.parts, await this.#producer.send(round, this.#directory));
-      queue = queue.slice(round.taken);
-    }
-    await this.#addOffsets(transaction, works);
-    await transaction.commit();
-    this.#away.written(() => new Set(records.map(({ topic }) => topic)));
-  }
-
-  #acknowledgedOrThrow(parts: readonly Part<{ record: OutgoingRecord }>[], answers: readonly PartAnswer[]): void {
-    let failure: Error | undefined;
-    for (const [index, { topic, partition }] of parts.entries()) {
-      const answer = answers[index] as PartAnswer;
-      if (answer.kind === "acknowledged") continue;
-      if (answer.kind === "refused") this.#refusedBy(topic, answer);
-      const why = answer.kind === "refused" ? answer.why : answer.error.message;
-      failure ??= new Error(`${topic}/${partition} was not acknowledged: ${why}`);
-    }
-    if (failure !== undefined) throw failure;
-  }
-
-  /** The part of the client's metadata that it looks at when partitions are added. */
-  #partitionCounts(targets: readonly Target[]): ClusterMetadata {
-    const counts = targets.map(({ topic }) => [topic, { partitionsCount: this.#directory.partitions(topic) }] as const);
-    return { topics: new Map(counts) } as unknown as ClusterMetadata;
-  }
-
-  /** A topic that looks writable refused. One that finds a copy too large will go on so; another may take it later. */
-  #refusedBy(topic: string, { code, why }: PartAnswer & { kind: "refused" }): void {
-    if (code === MESSAGE_TOO_LARGE) {
-      if (!this.#options.essential.has(topic)) this.#oversized.add(topic);
-      return;
-    }
-    this.#refused.add(topic);
-    this.#away.refused(topic, why);
-  }
-
-  /** One after another: the client takes overlapping calls for one and the same. */
-  async #addOffsets(transaction: Transaction, works: readonly Work[]): Promise<void> {
-    const { group } = this.#options;
-    const [first] = works;
-    if (first === undefined) return;
-    const ends = new Map<number, number>();
-    for (const { batch } of works) for (const [partition, end] of batch.ends) ends.set(partition, end);
-    const coordinatorId = await group.findGroupCoordinator();
-    const { memberId, generationId } = first.batch.membership;
-    const consumer = { groupId: group.groupId, memberId, generationId, coordinatorId };
-    await transaction.addConsumer(group);
-    for (const [partition, end] of ends) {
-      // The client commits the offset behind the message it is given.
-      const last = { topic: first.batch.topic, partition, offset: BigInt(end) - 1n, metadata: { consumer } };
-      await transaction.addOffset(last as unknown as Message);
-    }
-  }
-
   /**
-   * Looks at every topic before a transaction begins, for one that fails inside it fails all. Waits for a topic that
-   * cannot be written; after its bound, its copies go to the parking topic.
+   * Writes until it is done, or no more wanted. Each time a topic keeps a transaction from its end, the next one waits for that
+   * topic, or does without it.
+   * @throws when what failed has to be read again.
    */
-  async #writable(works: readonly Work[]): Promise<OutgoingRecord[]> {
-    const { parkedTopic, metrics, logger } = this.#options;
-    const topics = new Set(works.flatMap(({ records }) => records.map((record) => record.topic)));
-    const parking = new Set<string>();
-    for (const topic of topics) {
-      if (this.#oversized.delete(topic)) {
-        logger.error({ topic }, "a copy is above the topic's max.message.bytes: this transaction's are parked");
-        parking.add(topic);
+  async #writeOut(works: readonly Work[]): Promise<void> {
+    const records = works.flatMap((work) => work.records);
+    const wanted = () => works.every(({ job }) => !job.over);
+    for (let attempt = 1; works.length > 0; attempt += 1) {
+      const writable = await this.#records.writable(records, wanted, this.#producer.client);
+      if (writable === undefined) return;
+      const transaction = this.#transaction(works, writable.records);
+      const topics = new Set(writable.records.map(({ topic }) => topic));
+      try {
+        await this.#end(transaction, topics);
+      } catch (error) {
+        if (!(await this.#giveUp(transaction, error))) throw error;
+        if (attempt > 1) await this.#options.clock.sleep(AGAIN_MS, this.#stopping.signal);
         continue;
       }
-      while (!(await this.#isWritable(topic))) {
-        if (!this.#mayGoOn(works)) return [];
-        if (this.#away.isParked(topic)) {
-          parking.add(topic);
-          break;
-        }
-        await this.#options.clock.sleep(LOOK_RETRY_MS, this.#stopping.signal).catch(() => {});
-      }
+      this.#away.written(() => topics);
+      this.#ending = topics;
+      for (const [topic, count] of writable.parked) this.#options.metrics.parked(topic, count);
+      for (const { job } of works) job.acknowledge();
+      return;
     }
-    while (parking.size > 0 && !(await this.#isWritable(parkedTopic))) {
-      if (!this.#mayGoOn(works)) return [];
-      await this.#options.clock.sleep(LOOK_RETRY_MS, this.#stopping.signal).catch(() => {});
+  }
+
+  #transaction(works: readonly Work[], records: readonly OutgoingRecord[]): Transaction {
+    return new Transaction({
+      producer: this.#producer,
+      directory: this.#directory,
+      group: this.#options.group,
+      records,
+      batches: works.map(({ batch }) => batch),
+      roundRecordsMax: TRANSACTION_RECORDS_MAX,
+    });
+  }
+
+  /** Runs a transaction. One that hangs on a topic that cannot be written is not waited for. */
+  async #end(transaction: Transaction, topics: ReadonlySet<string>): Promise<void> {
+    const ended = new AbortController();
+    const running = transaction.run().finally(() => ended.abort());
+    const hanging = this.#whatHangs(new Set([...topics, ...this.#ending]), transaction, ended.signal);
+    const first = Promise.race([running, hanging.then(() => running)]);
+    try {
+      await withDeadline(first, TRANSACTION_DEADLINE_MS, "a transaction did not end");
+    } finally {
+      ended.abort();
     }
-    return works.flatMap(({ records }) =>
-      records.map((record) => {
-        if (!parking.has(record.topic)) return record;
-        metrics.parked(record.topic, 1);
-        return parkedCopy(record, parkedTopic);
-      }),
-    );
   }
 
   /**
-   * Whether the copies that wait may still be written.
-   * @throws while stopping: given up, for without its copies a transaction would move their offsets.
+   * Resolves once the transaction has ended.
+   * @throws when a topic keeps it from its end.
    */
-  #mayGoOn(works: readonly Work[]): boolean {
-    if (this.#stopping.signal.aborted) throw new Error("the router stops");
-    return works.every(({ job }) => !job.over);
+  async #whatHangs(topics: ReadonlySet<string>, { refused }: Transaction, ended: AbortSignal): Promise<void> {
+    while (!ended.aborted) {
+      await this.#options.clock.sleep(HANGING_LOOK_MS, ended).catch(() => {});
+      for (const topic of topics) {
+        if (ended.aborted) return;
+        const why = await this.#away.whyHanging(topic);
+        if (why === undefined || ended.aborted) continue;
+        refused.set(topic, why);
+        throw new Error(`it hangs: ${topic} cannot be written (${why})`);
+      }
+    }
   }
 
-  #isWritable(topic: string): Promise<boolean> {
-    return this.#away.isWritable(topic, this.#producer.client);
-  }
-
-  #partitionsOrThrow(topic: string): never {
-    throw new Error(`the partition count of ${topic} is not known any more`);
-  }
-
-  /** Nothing of it counts. Its id is taken anew, which ends the transaction for good, before anything is read again. */
-  async #giveUp(works: readonly Work[], cause: unknown): Promise<void> {
-    this.#options.logger.warn(
-      { error: cause, transactionalId: this.#ids.current },
-      "a transaction failed: it is aborted",
-    );
+  /**
+   * Nothing of it counts. Its id is taken anew, which ends the transaction for good, before anything is read again; or another
+   * one is, while topics that refused do not take its end.
+   * @returns whether it may be made again as it was: a topic was in its way, and it is certain that it is never committed.
+   */
+  async #giveUp(transaction: Transaction, cause: unknown): Promise<boolean> {
+    const { logger } = this.#options;
+    const neverCommitted = transaction.giveUp();
+    logger.warn({ error: cause, transactionalId: this.#ids.current }, "a transaction failed: it is aborted");
+    const { refused } = transaction;
+    const parkable = [...transaction.oversized].filter((topic) => this.#records.foundTooLarge(topic));
+    for (const [topic, why] of refused) this.#away.refused(topic, why);
     this.#directory.clear();
     await this.#producer.discard();
     // The brokers end the transaction by themselves, as soon as the topics that refused take a write.
-    if (this.#refused.size > 0) this.#away.waitFor(this.#refused, this.#ids.setAside());
-    this.#refused.clear();
+    if (refused.size > 0) this.#away.waitFor(refused.keys(), this.#ids.setAside());
     await this.#ids.take(this.#stopping.signal).then(
       (producer) => {
         this.#producer = producer;
+        this.#ending = new Set();
       },
       () => {},
     );
-    const error = new SinkBroken(`a transaction failed: ${(cause as Error).message}`, { cause });
-    for (const { job } of [...works, ...this.#waiting.splice(0)]) job.fail(error);
-    this.#countWaiting();
+    const ofTopics = refused.size > 0 || parkable.length > 0 || isGone(cause);
+    return neverCommitted && ofTopics && !this.#stopping.signal.aborted;
   }
+}
+
+/** A topic that was to be part of a transaction does not exist any more: which one, the next look shows. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && findErrorBy(error, "apiId", "UNKNOWN_TOPIC_OR_PARTITION") !== null;
 }

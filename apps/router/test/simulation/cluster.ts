@@ -2,6 +2,7 @@ import { Reader, readRecordsBatch } from "@platformatic/kafka";
 import { type Answered, type Errors, fine } from "./answers.ts";
 import { API_KEYS, type ApiName, apiName } from "./apis.ts";
 import { type Assigned, type Committed, GroupCoordinator, type GroupRequest, isGroupRequest } from "./coordinator.ts";
+import { describeTopics } from "./describe-topics.ts";
 import { ERROR } from "./kafka-errors.ts";
 import { type Appended, LogServer, type Topic } from "./log-server.ts";
 import { type Answer, type Link, Network, type Request, type Server } from "./network.ts";
@@ -14,8 +15,11 @@ const NOTICED_AFTER_MS = 400;
 const ELECTED_AFTER_MS = 1_500;
 /** How long another broker reads what it is to coordinate before it answers for it. */
 const LOADING_MS_MAX = 800;
-const RETENTION = [{ name: "retention.ms", value: "604800000" }];
-const NO_REPLICAS = { replicaNodes: [], isrNodes: [], offlineReplicas: [] };
+/** Of every topic. */
+const CONFIGS = [
+  { name: "retention.ms", value: "604800000" },
+  { name: "min.insync.replicas", value: "2" },
+];
 const BYTES_MAX = 1_114_112;
 
 /** What happens at the brokers that a history tells of. */
@@ -110,6 +114,7 @@ export class Cluster {
       partitions: leaders.map((leader) => ({ log: new PartitionLog(keeps), leader })),
       bytesMax: BYTES_MAX,
       refusing: new Set(),
+      hangsUntil: 0,
     };
     this.topics.set(name, topic);
     return topic;
@@ -166,27 +171,27 @@ export class Cluster {
 
   handle(node: Node, { apiKey, args }: Request, link: Link, answer: Answered): void {
     const name = apiName(apiKey);
-    if (name === "Fetch") this.logs.fetch(node.id, () => node.up, args[0] as Buffer, answer);
+    const up = () => node.up;
+    if (name === "Fetch") this.logs.fetch(node.id, up, args[0] as Buffer, answer);
+    else if (name === "Produce") this.logs.produce(node.id, up, args[0] as Buffer, link, answer);
     else if (isGroupRequest(name)) this.groups.handle(name, this.#coordinatorProblem(node), args, link.process, answer);
-    else answer(this.#answer(name, node, args, link));
+    else answer(this.#answer(name, node, args));
   }
 
   /** To what is answered at once. */
-  #answer(name: Exclude<ApiName, GroupRequest | "Fetch">, node: Node, args: readonly unknown[], link: Link): Answer {
+  #answer(name: Exclude<ApiName, GroupRequest | "Fetch" | "Produce">, node: Node, args: readonly unknown[]): Answer {
     switch (name) {
       case "ApiVersions":
         return fine({ errorCode: 0, apiKeys: API_KEYS, throttleTimeMs: 0 });
       case "Metadata":
-        return this.#metadata(args[0] as readonly string[] | null);
-      case "Produce":
-        return this.logs.produce(node.id, args[0] as Buffer, link);
+        return describeTopics(this.topics, this.nodes, args[0] as readonly string[] | null);
       case "ListOffsets":
         return this.logs.listOffsets(node.id, args[2] as Parameters<LogServer["listOffsets"]>[1]);
       case "CreateTopics":
         return this.#createTopics(args[0] as { name: string; numPartitions: number }[]);
       case "DescribeConfigs": {
         const resources = args[0] as readonly { readonly resourceName: string }[];
-        const results = resources.map(({ resourceName }) => ({ resourceType: 2, resourceName, configs: RETENTION }));
+        const results = resources.map(({ resourceName }) => ({ resourceType: 2, resourceName, configs: CONFIGS }));
         return fine({ results });
       }
       case "FindCoordinator":
@@ -261,27 +266,6 @@ export class Cluster {
     partition.log.endTransaction(producerId, epoch, committed);
     this.logs.wake();
     return true;
-  }
-
-  #metadata(names: readonly string[] | null): Answer {
-    const errors: Errors = {};
-    const topics = (names ?? [...this.topics.keys()]).map((name, at) => {
-      const topic = this.topics.get(name);
-      if (topic === undefined) {
-        errors[`/topics/${at}`] = [ERROR.UNKNOWN_TOPIC_OR_PARTITION, null];
-        return { errorCode: ERROR.UNKNOWN_TOPIC_OR_PARTITION, name, topicId: "", isInternal: false, partitions: [] };
-      }
-      const partitions = topic.partitions.map(({ leader }, partitionIndex) => {
-        const errorCode = leader === -1 ? ERROR.LEADER_NOT_AVAILABLE : ERROR.NONE;
-        if (errorCode !== 0) errors[`/topics/${at}/partitions/${partitionIndex}`] = [errorCode, null];
-        return { errorCode, partitionIndex, leaderId: leader, leaderEpoch: 0, ...NO_REPLICAS };
-      });
-      return { errorCode: 0, name, topicId: topic.id, isInternal: false, partitions };
-    });
-    const brokers = this.nodes
-      .filter(({ listed }) => listed)
-      .map(({ id, name }) => ({ nodeId: id, host: name, port: 9092, rack: null }));
-    return { response: { throttleTimeMs: 0, brokers, clusterId: "simulated", controllerId: 1, topics }, errors };
   }
 
   #createTopics(asked: readonly { name: string; numPartitions: number }[]): Answer {

@@ -173,13 +173,19 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "plugin-topic-unwritable",
     mayPark: true,
-    inject: ({ world, cluster, pluginTopics }) => {
+    inject: ({ world, cluster, pluginTopics, history }) => {
       const ms = world.chance.between(500, 9_000);
-      const refusing = cluster.topics.get(world.chance.oneOf(pluginTopics))?.refusing;
+      const topic = cluster.topics.get(world.chance.oneOf(pluginTopics));
       const partitions = world.chance.oneOf([[0], [1], [0, 1]]);
-      for (const partition of partitions) refusing?.add(partition);
+      if (topic === undefined) return 0;
+      for (const partition of partitions) topic.refusing.add(partition);
+      if (world.chance.is(0.5)) {
+        // What was written as a replica went is there, and not acknowledged.
+        history.disturbed(ms + ECHO_MS, "plugin-topic-unwritable");
+        topic.hangsUntil = world.now + world.chance.between(100, 2_000);
+      }
       world.at(ms, null, () => {
-        for (const partition of partitions) refusing?.delete(partition);
+        for (const partition of partitions) topic.refusing.delete(partition);
       });
       return ms;
     },

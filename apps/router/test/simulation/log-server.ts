@@ -18,6 +18,8 @@ import type { World } from "./world.ts";
 /** What a router counts for a record beside its bytes. */
 const RECORD_OBJECT_BYTES = 256;
 const EARLIEST = -2n;
+/** How long a leader waits for replicas, as routers ask it to. */
+const ACKS_TIMEOUT_MS = 10_000;
 
 interface Partition {
   readonly log: PartitionLog;
@@ -32,6 +34,8 @@ export interface Topic {
   bytesMax: number;
   /** Partitions below their minimum of replicas in sync. */
   readonly refusing: Set<number>;
+  /** Until then those still take what is written, and wait for the replicas. */
+  hangsUntil: number;
 }
 
 /** A batch that was appended. */
@@ -67,7 +71,8 @@ export class LogServer {
     this.#options = options;
   }
 
-  produce(node: number, request: Buffer, link: Link): Answer {
+  /** @param up says whether the broker still is. */
+  produce(node: number, up: () => boolean, request: Buffer, link: Link, answer: Answered): void {
     const { transactionalId, topics } = readProduce(request);
     const answered = topics.map(({ name, parts }) => ({
       name,
@@ -76,7 +81,13 @@ export class LogServer {
         errorCode: this.#append(node, name, part, transactionalId, link),
       })),
     }));
-    return fine({ bytes: writeProduced(answered) });
+    const produced = fine({ bytes: writeProduced(answered) });
+    const hangs = answered.some(({ parts }) => parts.some(({ errorCode }) => errorCode === ERROR.REQUEST_TIMED_OUT));
+    if (!hangs) answer(produced);
+    else
+      this.#options.world.at(ACKS_TIMEOUT_MS, null, () => {
+        if (up()) answer(produced);
+      });
   }
 
   /** Lets those look again who wait for records. */
@@ -130,7 +141,8 @@ export class LogServer {
     const partition = topic?.partitions[index];
     if (topic === undefined || partition === undefined) return ERROR.UNKNOWN_TOPIC_OR_PARTITION;
     if (partition.leader !== node) return ERROR.NOT_LEADER_OR_FOLLOWER;
-    if (topic.refusing.has(index)) return ERROR.NOT_ENOUGH_REPLICAS;
+    const hangs = this.#options.world.now < topic.hangsUntil;
+    if (topic.refusing.has(index) && !hangs) return ERROR.NOT_ENOUGH_REPLICAS;
     if (batch === null) {
       onCorrupt(`${name}/${index} from ${link.process.name}`);
       return ERROR.CORRUPT_MESSAGE;
@@ -146,7 +158,7 @@ export class LogServer {
       onAppended({ topic, partition: index, batch, transactional, link });
       if (!transactional) this.wake();
     }
-    return errorCode;
+    return errorCode === ERROR.NONE && topic.refusing.has(index) ? ERROR.REQUEST_TIMED_OUT : errorCode;
   }
 
   /** `found` when there is something to tell: records, or an error. */

@@ -71,16 +71,28 @@ export const MUTATIONS: Readonly<Record<string, readonly Mutation[]>> = {
   ],
   "a-transaction-is-committed-without-what-was-refused": [
     {
-      file: `${ROUTER}/adapters/transactional-sink.ts`,
+      file: `${ROUTER}/adapters/transaction.ts`,
       from: "if (failure !== undefined) throw failure;",
       to: "",
     },
   ],
   "offsets-are-moved-by-anybody": [
     {
-      file: `${ROUTER}/adapters/transactional-sink.ts`,
-      from: "const { memberId, generationId } = first.batch.membership;",
+      file: `${ROUTER}/adapters/transaction.ts`,
+      from: "const { memberId, generationId } = first.membership;",
       to: 'const memberId = "", generationId = -1;',
+    },
+  ],
+  "what-may-be-committed-is-written-again": [
+    {
+      file: `${ROUTER}/adapters/transaction.ts`,
+      from: 'if (this.#mode === "committing") return false;',
+      to: "",
+    },
+    {
+      file: `${ROUTER}/adapters/transactional-sink.ts`,
+      from: "return neverCommitted && ofTopics && !this",
+      to: "return neverCommitted && !this",
     },
   ],
   "offsets-that-a-transaction-moves-are-read": [
