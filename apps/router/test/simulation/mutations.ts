@@ -83,16 +83,16 @@ export const MUTATIONS: Readonly<Record<string, readonly Mutation[]>> = {
       to: 'const memberId = "", generationId = -1;',
     },
   ],
-  "what-may-be-committed-is-written-again": [
+  "a-transaction-given-up-goes-on": [
     {
       file: `${ROUTER}/adapters/transaction.ts`,
-      from: 'if (this.#mode === "committing") return false;',
+      from: 'if (this.#mode === "given-up") throw new Error("the transaction was given up");',
       to: "",
     },
     {
       file: `${ROUTER}/adapters/transactional-sink.ts`,
-      from: "return neverCommitted && ofTopics && !this",
-      to: "return neverCommitted && !this",
+      from: "await this.#producer.discard();\n    // The brokers end",
+      to: "// The brokers end",
     },
   ],
   "offsets-that-a-transaction-moves-are-read": [
