@@ -99,3 +99,29 @@ describe.each(["at-least-once", "exactly-once"])("a topic below its minimum of r
     expect(await at.read(at.topicOf("sheets"), sent.length)).toHaveLength(sent.length);
   }, 240_000);
 });
+
+describe("a topic whose partitions are seen to have too few replicas in sync (exactly-once)", () => {
+  test("is parked without a transaction that fails, and nobody tries it until they are back", async () => {
+    await until("the brokers have noticed that one is gone", async () => {
+      const { topics } = await at.admin.fetchTopicMetadata({ topics: [at.topicOf("fragile")] });
+      return topics[0]?.partitions.every(({ isr }) => isr.length === 1) === true;
+    });
+    let aborted = 0;
+    counting("warn", /it is aborted/, () => (aborted += 1));
+    await at.startRouter({ ROUTER_DELIVERY: "exactly-once", ROUTER_INSTANCE_ID: "one" });
+    const ids = Array.from({ length: 20 }, (_, index) => `event-${index}`);
+    for (const id of ids) {
+      await at.send([binaryEvent("team-1", { id, key: "red" })]);
+      await at.drained();
+    }
+    expect(aborted).toBe(0);
+    expect(idsOf(await at.read(at.parked, ids.length))).toEqual(ids);
+    expect(idsOf(await at.read(at.topicOf("sheets"), ids.length))).toHaveLength(ids.length);
+
+    await kafka.start(2);
+    await at.allReturned();
+    const back = await at.read(at.topicOf("fragile"), ids.length);
+    expect(new Set(idsOf(back))).toEqual(new Set(ids));
+    expect(back).toHaveLength(ids.length);
+  }, 240_000);
+});
