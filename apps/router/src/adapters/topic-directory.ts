@@ -1,7 +1,7 @@
 import { type Broker, type ClusterPartitionMetadata, findErrorBy, type Producer } from "@platformatic/kafka";
 
 /** A partition that misses replicas: how many are in sync, of how many. */
-export interface MissesReplicas {
+interface MissesReplicas {
   readonly inSync: number;
   readonly replicas: number;
 }
