@@ -112,10 +112,9 @@ export class Installation {
     port: number,
     own: Readonly<Record<string, string>>,
     nodeFlags: readonly string[] = [],
-    from?: string,
   ): Service {
     const logFile = join(this.#logs, `${name}.log`);
-    return new Service({ name, entry, port, logFile, nodeFlags, from, env: { ...this.#env(), ...own } });
+    return new Service({ name, entry, port, logFile, nodeFlags, env: { ...this.#env(), ...own } });
   }
 
   /** Has the broker write the time into a topic's records: when a record was written, whatever its producer says. */

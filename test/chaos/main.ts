@@ -7,7 +7,6 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { drill } from "./drill.ts";
 import { FAULTS } from "./faults/all.ts";
 import { Load } from "./load.ts";
-import { OtherVersion } from "./other-version.ts";
 import { pluginChaos } from "./plugins/plugin-chaos.ts";
 import { reportOf, violations } from "./report.ts";
 import { type Delivery, Rig } from "./rig.ts";
@@ -22,7 +21,6 @@ interface Flags {
   readonly delivery: Delivery;
   readonly rate: number;
   readonly threads: number;
-  readonly from?: string;
   readonly short?: boolean;
   readonly list?: boolean;
   readonly hold?: boolean;
@@ -57,7 +55,6 @@ const program = new Command("npm run chaos --")
   )
   .option("--rate <number>", "events per second", positive, 300)
   .option("--threads <number>", "threads of each router", positive, 1)
-  .option("--from <commit>", "routers begin with the version of this commit; a rolling restart brings them to this one")
   .option("--short", "a handful of the faults")
   .option("--list", "names the faults and ends")
   .option(
@@ -92,9 +89,7 @@ async function run(): Promise<void> {
   const { delivery, rate: perSecond, seed, threads, logs } = flags;
   const { minutes, repeat, pairs: count } = flags;
   const what = count > 0 ? { faults: [], pairs: { count, of: faults } } : { faults, minutes, repeat };
-  const other = flags.from === undefined ? undefined : await OtherVersion.checkOut(flags.from, say);
-  const running = runChaos({ seed, delivery, perSecond, threads, from: other?.root, ...what, logs, report: say });
-  const result = await running.finally(() => other?.remove());
+  const result = await runChaos({ seed, delivery, perSecond, threads, ...what, logs, report: say });
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
   say(reportOf(result));
   const broken = [...violations(result)].filter(([, items]) => items.length > 0);
@@ -107,7 +102,6 @@ async function run(): Promise<void> {
     ...(repeat > 1 ? [`--repeat ${repeat}`] : []),
     ...(minutes > 0 ? [`--minutes ${minutes}`] : []),
     ...(threads > 1 ? [`--threads ${threads}`] : []),
-    ...(flags.from === undefined ? [] : [`--from ${flags.from}`]),
   ];
   say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
   say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);

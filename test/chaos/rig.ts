@@ -27,8 +27,6 @@ export interface RigOptions {
   readonly size?: { readonly managers: number; readonly routers: number };
   /** Threads of each router; 1 without it. */
   readonly threads?: number;
-  /** A checkout of another version, which the routers begin with. */
-  readonly from?: string | undefined;
   /** Told what is being brought up. */
   readonly report: (doing: string) => void;
 }
@@ -83,7 +81,7 @@ export class Rig extends Installation {
   }
 
   protected override async prepare(): Promise<void> {
-    const { report, size = SIZE, threads = 1, from } = this.options;
+    const { report, size = SIZE, threads = 1 } = this.options;
     await super.prepare();
     await ensureTopics(this.admin, [
       { topic: RESPONSES, partitions: PARTITIONS, replicationFactor: 3, retentionMs: 7 * DAY_MS },
@@ -94,8 +92,7 @@ export class Rig extends Installation {
     for (const plugin of TOPIC_PLUGINS) await this.calls.register(plugin);
     const asRouter = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("router", "router") };
     const asPlugin = { MANAGER_URL: this.managerUrl, MANAGER_TOKEN: await this.calls.mint("plugin", PROCESS_PLUGIN) };
-    const version = from === undefined ? "" : ", of the other version at first";
-    report(`${size.routers} routers of ${threads} thread(s) (${this.options.delivery})${version}, 1 plugin`);
+    report(`${size.routers} routers of ${threads} thread(s) (${this.options.delivery}), 1 plugin`);
     for (const [index, port] of (await freePorts(size.routers)).entries()) {
       const env = {
         ...asRouter,
@@ -104,7 +101,7 @@ export class Rig extends Installation {
         ROUTER_THREADS: String(threads),
         ...(this.options.delivery === "exactly-once" && { ROUTER_INSTANCE_ID: `router-${index + 1}` }),
       };
-      this.routers.push(this.service(`router-${index + 1}`, "apps/router/src/main.ts", port, env, [], from));
+      this.routers.push(this.service(`router-${index + 1}`, "apps/router/src/main.ts", port, env));
     }
     const [pluginPort = 0] = await freePorts(1);
     const pluginEnv = { ...asPlugin, ...this.#pluginEnv() };

@@ -24,8 +24,6 @@ export interface ChaosOptions extends FaultPlan<Rig> {
   readonly size?: RigOptions["size"];
   /** Of each router; 1 without it. */
   readonly threads?: number;
-  /** A checkout of another version, which the routers begin with. */
-  readonly from?: string | undefined;
   readonly logs: string;
 }
 
@@ -64,7 +62,6 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     delivery,
     logs: options.logs,
     report,
-    from: options.from,
     ...(options.size !== undefined && { size: options.size }),
     ...(options.threads !== undefined && { threads: options.threads }),
   });

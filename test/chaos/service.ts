@@ -11,8 +11,6 @@ export interface ServiceOptions {
   /** More flags of node, of each start. */
   readonly nodeFlags?: readonly string[];
   readonly logFile: string;
-  /** A checkout of another version, which it starts with; without it, this one. */
-  readonly from?: string | undefined;
 }
 
 const READY_MS = 180_000;
@@ -27,11 +25,9 @@ export class Service {
   readonly logFile: string;
   readonly #options: ServiceOptions;
   #running: Supervised | undefined;
-  #root: string;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
-    this.#root = options.from ?? projectRoot();
     this.name = options.name;
     this.logFile = options.logFile;
     this.url = `http://127.0.0.1:${options.port}`;
@@ -39,12 +35,6 @@ export class Service {
 
   get port(): number {
     return this.#options.port;
-  }
-
-  /** From its next start on it has the other version, if there is one. */
-  changeVersion(): void {
-    const { from = projectRoot() } = this.#options;
-    this.#root = this.#root === from ? projectRoot() : from;
   }
 
   /**
@@ -57,8 +47,8 @@ export class Service {
     const own = this.#options.nodeFlags ?? [];
     this.#running = await supervise({
       command: process.execPath,
-      args: ["--conditions=source", ...own, ...nodeFlags, join(this.#root, this.#options.entry)],
-      cwd: this.#root,
+      args: ["--conditions=source", ...own, ...nodeFlags, join(projectRoot(), this.#options.entry)],
+      cwd: projectRoot(),
       env: { PATH, HOME, ...compileCache(), ...this.#options.env, PORT: String(this.#options.port), ...overrides },
       output: { file: this.logFile },
     });

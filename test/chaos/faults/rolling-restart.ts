@@ -1,9 +1,6 @@
 import type { Fault } from "./fault.ts";
 
-/**
- * As a deployment does it: one router, manager and plugin after the other, the next when the last is ready. Routers that began with
- * another version (`--from`) come back with this one, and the next time the other way round.
- */
+/** As a deployment does it: one router, manager and plugin after the other, the next when the last is ready. */
 export const rollingRestart: Fault = {
   name: "rolling-restart",
   what: "SIGTERM and start of every process in turn",
@@ -12,7 +9,6 @@ export const rollingRestart: Fault = {
   inject: async ({ services }) => {
     for (const service of services) {
       await service.end("SIGTERM");
-      service.changeVersion();
       await service.start();
     }
     return async () => {};
