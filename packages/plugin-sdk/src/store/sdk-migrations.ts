@@ -2,6 +2,7 @@ import { CLAIMS } from "./claims.ts";
 import { DOUBTFUL_EFFECTS } from "./doubtful-effects.ts";
 import { RETRY_TURNS } from "./retry-turns.ts";
 import { SUSPECTS } from "./suspects.ts";
+import { WOKEN_BEHIND_A_TAKE } from "./woken-behind-a-take.ts";
 
 /**
  * The SDK's tables in a plugin's schema: `deliveries`, `retries`, `team_settings`, and those whose names begin with `sdk_`. These
@@ -145,4 +146,5 @@ export const SDK_MIGRATIONS: readonly string[] = [
   CLAIMS,
   SUSPECTS,
   DOUBTFUL_EFFECTS,
+  WOKEN_BEHIND_A_TAKE,
 ];
