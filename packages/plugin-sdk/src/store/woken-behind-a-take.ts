@@ -8,12 +8,14 @@ export const WOKEN_BEHIND_A_TAKE = `
     IF NOT EXISTS (SELECT FROM gone) THEN RETURN NULL; END IF;
     PERFORM FROM sdk_retry_lines l
       WHERE NOT l.decided AND l.team IN (SELECT g.team FROM gone g WHERE g.order_key IS NOT NULL) ORDER BY l.team FOR UPDATE;
-    UPDATE retries r SET due_at = now()
-      FROM (SELECT (SELECT n.seq FROM retries n
-                    WHERE n.team = g.team AND n.order_key = g.order_key AND n.seq > g.seq AND NOT n.decided
-                    ORDER BY n.seq LIMIT 1) AS seq
-            FROM gone g WHERE g.order_key IS NOT NULL) next
-      WHERE r.seq = next.seq AND r.waiting_for = 'order' AND r.due_at > now();
+    -- One that is being written to at this moment is told by that write when it is due: it is not waited for, with its line held.
+    UPDATE retries r SET due_at = now() WHERE r.seq IN (
+      SELECT w.seq FROM retries w WHERE w.waiting_for = 'order' AND w.due_at > now() AND w.seq IN (
+        SELECT (SELECT n.seq FROM retries n
+                WHERE n.team = g.team AND n.order_key = g.order_key AND n.seq > g.seq AND NOT n.decided
+                ORDER BY n.seq LIMIT 1)
+        FROM gone g WHERE g.order_key IS NOT NULL)
+      FOR UPDATE SKIP LOCKED);
     RETURN NULL;
   END $$;
 `;
