@@ -40,6 +40,7 @@ export interface TestEvent {
   readonly form?: string;
   readonly priority?: EventPriority;
   readonly data?: object;
+  readonly traceparent?: string;
 }
 
 /** Another Kafka than the shared one. */
@@ -196,7 +197,7 @@ export class PlugboardUnderTest {
   async emit(events: readonly TestEvent[]): Promise<void> {
     await this.producer.send(
       this.responses,
-      events.map(({ team, id, response, form, priority, data = {} }) => ({
+      events.map(({ team, id, response, form, priority, data = {}, traceparent }) => ({
         key: response,
         value: JSON.stringify(data),
         headers: {
@@ -206,6 +207,7 @@ export class PlugboardUnderTest {
           [EVENT_HEADER.type]: "onResponse",
           [EVENT_HEADER.teamId]: team,
           [EVENT_HEADER.subject]: response,
+          ...(traceparent !== undefined && { traceparent }),
           ...(form !== undefined && { [EVENT_HEADER.formId]: form }),
           ...(priority !== undefined && { [EVENT_HEADER.priority]: priority }),
         },

@@ -17,6 +17,7 @@ import {
   SparseLog,
   StartSafety,
   systemClock,
+  Tracing,
 } from "@plugboard/runtime";
 import type { Registry } from "prom-client";
 import { KafkaSink } from "./adapters/kafka-sink.ts";
@@ -27,6 +28,7 @@ import { ReturnProducer } from "./adapters/return-producer.ts";
 import { ReturnTransactions } from "./adapters/return-transactions.ts";
 import { createRouterMetrics } from "./adapters/router-metrics.ts";
 import { prepareTopics } from "./adapters/router-topics.ts";
+import { RouterTraces } from "./adapters/router-traces.ts";
 import { registerSourceMetrics } from "./adapters/source-metrics.ts";
 import { StatusReader } from "./adapters/status-reader.ts";
 import { topicSafety } from "./adapters/topic-safety.ts";
@@ -135,6 +137,8 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
   };
   const router = new BatchRouter(table, names, metrics, clock, () => logger.isLevelEnabled("debug"));
   const prepared = Promise.withResolvers<void>();
+  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const tracing = new Tracing({ service: "plugboard-router", endpoint, logger, clock });
   const parkedReturn = createParkedReturn(settings, prepared.promise, metrics, logger, clock);
   registerParkedMetrics(registry, parkedReturn, clock);
   const pipeline = new Pipeline({
@@ -148,6 +152,7 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
     router,
     sink,
     metrics,
+    traces: tracing.on ? new RouterTraces(tracing, settings.ROUTER_GROUP_ID) : null,
     logger,
     malformedLog: new SparseLog(logger, clock),
     now: clock.now,
@@ -176,7 +181,15 @@ export function composeRouting(settings: RouterSettings, options: RoutingOptions
   });
   const tableComponent: Component = { name: "routing-table", stop: () => table.stop() };
   return {
-    components: [status, safety, tableComponent, { name: "sink", stop: () => sink.stop() }, pipeline, parkedReturn],
+    components: [
+      tracing,
+      status,
+      safety,
+      tableComponent,
+      { name: "sink", stop: () => sink.stop() },
+      pipeline,
+      parkedReturn,
+    ],
     checks,
     status,
     registry,

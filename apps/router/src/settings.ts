@@ -8,6 +8,7 @@ import {
   SettingsError,
   safetySettings,
   setting,
+  tracingSettings,
 } from "@plugboard/runtime";
 
 /** More share no topic of a usual size; then it is time for a second router anyway. */
@@ -19,6 +20,7 @@ export const routerSettings = {
   ...namingSettings,
   ...logSettings,
   ...safetySettings,
+  ...tracingSettings,
   PORT: setting(env.port().default(4100), "Port of /status, /healthz, /readyz and /metrics."),
   REDIS_URL: setting(env.url("redis", "rediss"), "Redis with the routing table.", { secret: true }),
   MANAGER_URL: setting(

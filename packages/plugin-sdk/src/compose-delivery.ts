@@ -1,7 +1,7 @@
 import { LANES, type Lane, laneGroup, pluginTopics } from "@plugboard/contract";
 import type { Admin, KafkaClient, SafeProducer } from "@plugboard/kafka";
 import type { RoutingTable } from "@plugboard/routing-table";
-import { type Logger, systemClock } from "@plugboard/runtime";
+import { type Logger, systemClock, type Tracing } from "@plugboard/runtime";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
 import { TopicConsumer } from "./consumer/topic-consumer.ts";
@@ -43,6 +43,7 @@ export interface DeliveryWiring<Schema extends z.ZodObject> {
   readonly metrics: SdkMetrics;
   readonly registry: Registry;
   readonly drain: Drain;
+  readonly tracing: Tracing;
   readonly logger: Logger;
 }
 
@@ -99,6 +100,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     report: (received, report) => outcomes.report(received, report),
     onStored: () => loop.kick(),
     metrics,
+    tracing: wiring.tracing,
     clock,
   });
   const loop = new RetryLoop({

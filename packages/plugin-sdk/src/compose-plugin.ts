@@ -13,6 +13,7 @@ import {
   SparseLog,
   StartSafety,
   systemClock,
+  Tracing,
 } from "@plugboard/runtime";
 import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { z } from "zod";
@@ -76,7 +77,7 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
     definition,
     ...ground,
     server,
-    first: [tableComponent(table, drain.draining)],
+    first: [ground.tracing, tableComponent(table, drain.draining)],
     preStart: [connections, safetyComponent(ground)],
     onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention, delivery.breakers],
     running: [registrar, ...taking, drain],
@@ -99,6 +100,8 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
   const settings = loadPluginSettings(plugin, environment, definition.resources);
   const logger = createLogger(plugin, settings.LOG_LEVEL);
   const phases = new Phases({ logger, clock: systemClock });
+  const endpoint = settings.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const tracing = new Tracing({ service: `plugboard-${plugin}`, endpoint, logger, clock: systemClock });
   const keys = await keysOf(definition, settings);
   const registration = (port: number) =>
     registrationBody(definition, settings.PLUGIN_URL ?? `http://127.0.0.1:${port}`, keys?.[0].publicJwk ?? null);
@@ -154,6 +157,7 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
     plugin,
     settings,
     logger,
+    tracing,
     phases,
     registration,
     keys,
@@ -184,7 +188,7 @@ function composeSurface<Schema extends z.ZodObject>(
   kafka: { readonly problem: string | null },
   delivery: Pick<ReturnType<typeof deliveryComponents>, "consumers" | "breakers"> | null,
 ) {
-  const { plugin, settings, logger, registration, drain, registry, contexts, teamSettings } = ground;
+  const { plugin, settings, logger, tracing, registration, drain, registry, contexts, teamSettings } = ground;
   const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
   let webhookSecret: string | null = null;
   const registrar = new Registrar({
@@ -208,6 +212,7 @@ function composeSurface<Schema extends z.ZodObject>(
       secret: { current: () => webhookSecret },
       contexts,
       logger,
+      tracing,
       checks: healthChecks({ ...ground, registrar, kafka, ...(delivery ?? { consumers: [], breakers: null }) }),
       registry,
       flatSource: settings.EVENT_SOURCE,

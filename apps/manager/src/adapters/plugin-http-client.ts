@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from "node:crypto";
 import { PLUGIN_VERSION_HEADER } from "@plugboard/contract";
-import type { Clock } from "@plugboard/runtime";
+import { type Clock, passedTrace } from "@plugboard/runtime";
 import { Webhook } from "standardwebhooks";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
 import type { PluginAnswer, PluginCalls, PluginTarget } from "../domain/ports.ts";
@@ -55,6 +55,7 @@ export class PluginHttpClient implements PluginCalls {
           "content-type": "application/json",
           accept: "application/json",
           ...(target.version === undefined ? {} : { [PLUGIN_VERSION_HEADER]: encodeURIComponent(target.version) }),
+          ...passedTrace(),
           ...this.#sign(target, payload),
         },
         redirect: "manual",

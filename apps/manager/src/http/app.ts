@@ -5,6 +5,7 @@ import {
   type Logger,
   noSuchPath,
   operationsRoutes,
+  passTrace,
   problemHandler,
   requestId,
   validInput,
@@ -51,6 +52,7 @@ export function createApp(dependencies: AppDependencies): Express {
   app.enable("case sensitive routing");
   app.use(helmet());
   app.use(requestId);
+  app.use(passTrace);
   app.use(measured(metrics, logger));
   const document = openApiDocument(routes);
   const byPath = Map.groupBy(routes, (route) => route.path);

@@ -122,6 +122,12 @@ export interface Routes {
   resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
 }
 
+/** Told of what was routed, for the spans of events that are traced. */
+export interface BatchTraces {
+  /** @param beganMs when its routing began; it is over now. */
+  routed(batch: SourceBatch, outgoing: readonly OutgoingRecord[], beganMs: number): void;
+}
+
 /** What is counted and measured; see adapters/router-metrics.ts for names and meanings. */
 export interface RouterMetrics {
   recordsIn(count: number): void;

@@ -30,6 +30,8 @@ export interface RoutingNames {
 export interface RoutedBatch {
   readonly batch: SourceBatch;
   readonly outgoing: readonly OutgoingRecord[];
+  /** When its routing began, milliseconds since 1970. */
+  readonly beganMs: number;
   readonly malformed: readonly { readonly origin: string; readonly refused: Refused }[];
   /** Of each routed record. */
   readonly times: EventTimes;
@@ -137,7 +139,8 @@ export class BatchRouter {
     const teams = new Set<string>();
     for (const event of decoded) if (event.kind === "event") teams.add(event.attributes.teamId);
     const resolved = teams.size === 0 ? new Map() : await this.#routes.resolve([...teams], batch.revoked);
-    const routedAt = new Date(this.#clock.now()).toISOString();
+    const beganMs = this.#clock.now();
+    const routedAt = new Date(beganMs).toISOString();
     this.#quotas.begin(this.#clock.monotonic(), batch.share);
     const collected: Collected = {
       outgoing: [],
@@ -170,7 +173,7 @@ export class BatchRouter {
       }
     }
     this.#count(collected);
-    return { batch, outgoing, malformed, times, lines };
+    return { batch, outgoing, beganMs, malformed, times, lines };
   }
 
   #routeOne(

@@ -1,10 +1,12 @@
 import type { Logger, SparseLog } from "@plugboard/runtime";
-import type { RouterMetrics, Sink, Source } from "../domain/ports.ts";
+import type { BatchTraces, RouterMetrics, Sink, Source } from "../domain/ports.ts";
 import type { RoutedBatch } from "./route-batch.ts";
 
 /** Where a settled batch is told of. */
 export interface Told {
   readonly metrics: RouterMetrics;
+  /** Null when nothing is traced. */
+  readonly traces: BatchTraces | null;
   readonly logger: Logger;
   /** A core that emits what is no event does so thousands of times: one line a minute says how often. */
   readonly malformedLog: SparseLog;
@@ -23,14 +25,15 @@ export async function settle(
   routed: RoutedBatch,
   sink: Sink,
   source: Source,
-  { metrics, logger, malformedLog, now }: Told,
+  { metrics, traces, logger, malformedLog, now }: Told,
 ): Promise<void> {
-  const { batch, outgoing, times, malformed, lines } = routed;
+  const { batch, outgoing, beganMs, times, malformed, lines } = routed;
   await sink.write(outgoing, batch);
   if (batch.revoked.aborted) return;
   source.settled(batch);
   const at = now();
   metrics.routed(times, at);
+  traces?.routed(batch, outgoing, beganMs);
   const first = malformed[0];
   if (first !== undefined) {
     const { origin, refused } = first;

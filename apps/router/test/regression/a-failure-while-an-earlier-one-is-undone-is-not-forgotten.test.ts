@@ -52,6 +52,7 @@ test("a batch of a new assignment that fails is read again, though reading again
     sink,
     metrics,
     logger,
+    traces: null,
     malformedLog: new SparseLog(logger, systemClock),
     now: Date.now,
   });

@@ -8,7 +8,7 @@ import type { Claim, DeliveryStore } from "../store/delivery-store.ts";
 import type { RetryStore } from "../store/retry-store.ts";
 import type { TakenEntry, Verdict, WaitingFor } from "../store/taken-entry.ts";
 import { type AdmissionParts, parkedFor } from "./admission.ts";
-import { type Call, type CallEnd, callHandler, failureOf } from "./call-handler.ts";
+import { type Call, type CallEnd, type FinishedCall, failureOf } from "./call-handler.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import type { CircuitBreakers } from "./circuit-breakers.ts";
 import { decideNext, decideUnresolved, type Next, plainReason } from "./decide-next.ts";
@@ -18,9 +18,10 @@ import { persisted } from "./persisted.ts";
 import type { MalformedRecord, Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
 import { SuspectPlace } from "./suspect-place.ts";
+import { callTraced, type TracedParts } from "./traced-call.ts";
 import { SETTLE_MS_MAX, WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
 
-export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts {
+export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts, TracedParts {
   readonly definition: PluginDefinition<Schema>;
   readonly instance: string;
   readonly enablement: EnablementParts;
@@ -185,7 +186,8 @@ export class Attempter<Schema extends z.ZodObject> {
     const begun = clock.monotonic();
     metrics.inFlight.inc();
     const ended = this.#calls.begin(received.event.teamId, begun);
-    const end = await callHandler(this.#parts, { received, ...claimed }, signal).finally(() => {
+    const first = entry?.history[0]?.span;
+    const { end, span } = await callTraced(this.#parts, { received, ...claimed }, first, signal).finally(() => {
       metrics.inFlight.dec();
       ended();
     });
@@ -197,12 +199,12 @@ export class Attempter<Schema extends z.ZodObject> {
       await this.#store(received, entry, "drain", 0, { token: claimed.token, uncount: true, unresolved });
       return false;
     }
-    await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt), durationMs);
+    await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt, span), durationMs);
     await this.#tell(received, end);
     return true;
   }
 
-  #next(end: Exclude<CallEnd, { readonly kind: "handed-back" }>, entry: TakenEntry | null, attempt: number): Next {
+  #next(end: FinishedCall, entry: TakenEntry | null, attempt: number, span: string | undefined): Next {
     if (end.kind === "committed") return { kind: "settled" };
     const now = this.#parts.clock.now();
     const progress = {
@@ -210,6 +212,7 @@ export class Attempter<Schema extends z.ZodObject> {
       history: entry?.history ?? [],
       ageMs: entry === null ? 0 : now - entry.storedAtMs,
       at: new Date(now).toISOString(),
+      span,
     };
     return end.kind === "unresolved"
       ? decideUnresolved(end.reason, progress, this.#parts.limits)

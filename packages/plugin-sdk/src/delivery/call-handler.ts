@@ -37,6 +37,9 @@ export type CallEnd =
   /** The process stops, and the handler was cut off; or it was never called, for the claim came too late: it did not count. */
   | { readonly kind: "handed-back"; readonly called: boolean };
 
+/** One that was not handed back. */
+export type FinishedCall = Exclude<CallEnd, { readonly kind: "handed-back" }>;
+
 /**
  * Calls a plugin's `onEvent`, within its deadline. Where an earlier attempt may have had its effect and the plugin can find
  * that out, `resolveUnknown` is asked first; the handler is called only when that says `not-done`.

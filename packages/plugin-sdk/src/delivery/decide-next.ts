@@ -23,6 +23,8 @@ export interface Progress {
   /** Time since it was first put off; 0 at the first attempt. */
   readonly ageMs: number;
   readonly at: string;
+  /** The attempt's span, as a `traceparent`. */
+  readonly span?: string | undefined;
 }
 
 /** Longest reason kept, in characters: it goes into headers and rows. */
@@ -78,8 +80,8 @@ function delayOf(afterMs: number | undefined, attempt: number, limits: RetryLimi
     : retryDelayMs(attempt, limits);
 }
 
-function withAttempt({ attempt, history, at }: Progress, reason: string): readonly FailedAttempt[] {
-  return [...history, { attempt, at, reason: plainReason(reason) }];
+function withAttempt({ attempt, history, at, span }: Progress, reason: string): readonly FailedAttempt[] {
+  return [...history, { attempt, at, reason: plainReason(reason), ...(span !== undefined && { span }) }];
 }
 
 function deadLetter(

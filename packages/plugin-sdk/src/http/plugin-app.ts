@@ -16,9 +16,10 @@ import {
   operationsRoutes,
   problemHandler,
   requestId,
+  type Tracing,
   validInput,
 } from "@plugboard/runtime";
-import type { Express } from "express";
+import type { Express, Request } from "express";
 import express from "express";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
@@ -36,6 +37,7 @@ export interface PluginAppParts<Schema extends z.ZodObject> {
   readonly secret: SecretHolder;
   readonly contexts: ContextParts;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   readonly checks: readonly HealthCheck[];
   readonly registry: Registry;
   /** Source of events that name none. */
@@ -65,14 +67,25 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
     response.json(await parts.settings.reseal(validInput(resealRequestSchema, request.body, "body")));
   });
   app.post("/execute", ...signed, async (request, response) => {
-    response.json(await execute(parts, request.body));
+    response.json(await served(parts.tracing, request, "execute", () => execute(parts, request.body)));
   });
   app.post("/actions/:name", ...signed, async (request, response) => {
-    response.json({ output: (await runAction(parts, String(request.params.name), request.body)) ?? null });
+    const name = String(request.params.name);
+    const output = await served(parts.tracing, request, `action ${name}`, () => runAction(parts, name, request.body));
+    response.json({ output: output ?? null });
   });
   app.use(noSuchPath);
   app.use(problemHandler(parts.logger));
   return app;
+}
+
+/** SpanKind.SERVER of OpenTelemetry's API, which is loaded with the SDK only. */
+const SERVER = 1;
+
+/** Answers within a span, if the request comes with a sampled `traceparent`. */
+async function served<T>(tracing: Tracing, request: Request, name: string, answer: () => Promise<T>): Promise<T> {
+  const parent = tracing.parentOf((header) => request.header(header));
+  return await tracing.within(parent, name, { kind: SERVER }, answer);
 }
 
 /** @throws Failure `unavailable` when the call is for another version that runs beside this one: the manager tries again. */

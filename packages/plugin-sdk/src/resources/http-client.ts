@@ -1,5 +1,5 @@
 import { Failure } from "@plugboard/contract";
-import { env, setting } from "@plugboard/runtime";
+import { carryTrace, env, setting } from "@plugboard/runtime";
 import { BulkheadRejectedError, bulkhead } from "cockatiel";
 import { type Resource, resource } from "./resource.ts";
 
@@ -50,6 +50,7 @@ export function httpClient<const Critical extends boolean = true>(
       const call = async (path: string, init: RequestInit = {}) => {
         const headers = new Headers(init.headers);
         if (token !== undefined && !headers.has("authorization")) headers.set("authorization", `Bearer ${token}`);
+        carryTrace(headers);
         const signals = [AbortSignal.timeout(deadlineMs), init.signal ?? []].flat();
         return await fetch(`${url}${path}`, { redirect: "manual", ...init, headers, signal: AbortSignal.any(signals) });
       };

@@ -7,6 +7,7 @@ import {
   namingSettings,
   safetySettings,
   setting,
+  tracingSettings,
 } from "@plugboard/runtime";
 import type { ResourceMap } from "../resources/resource.ts";
 import { resourceEnvironment, settingsByResource } from "../resources/resource-settings.ts";
@@ -82,6 +83,7 @@ export const pluginEnvironment = {
   ...namingSettings,
   ...safetySettings,
   ...logSettings,
+  ...tracingSettings,
 };
 
 /** The values of {@link pluginEnvironment}. */

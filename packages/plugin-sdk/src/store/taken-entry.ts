@@ -6,6 +6,8 @@ export interface FailedAttempt {
   readonly attempt: number;
   readonly at: string;
   readonly reason: string;
+  /** Its span, as a `traceparent`; absent when it was not traced. */
+  readonly span?: string | undefined;
 }
 
 /** A decided end whose dead letter is still to be written. */

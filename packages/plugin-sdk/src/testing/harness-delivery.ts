@@ -1,4 +1,4 @@
-import { createRegistry, type Logger, systemClock } from "@plugboard/runtime";
+import { createRegistry, type Logger, systemClock, Tracing } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import { afterCut } from "../delivery/after-cut.ts";
@@ -78,6 +78,7 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
     deadlineMs,
     leaseMs,
     onStored: () => {},
+    tracing: new Tracing({ service: plugin, endpoint: undefined, logger, clock }),
   });
   const loop = new RetryLoop({
     ...common,
