@@ -29,6 +29,8 @@ interface Batch<Schema extends z.ZodObject> {
   readonly team: string;
   readonly members: Map<string, Member<Schema>>;
   state: "gathering" | "under way" | "called";
+  /** Ends what is being waited for, or the timer of it would outlive the batch, and the process's stop. */
+  waiting: AbortController;
   /** It has waited long enough for those that are not at their handler yet. */
   overdue: boolean;
 }
@@ -119,9 +121,10 @@ export class Batches<Schema extends z.ZodObject> {
     const { itemsMax, waitMsMax } = this.#parts.limits;
     let batch = this.#gathering.get(key);
     if (batch === undefined) {
-      const opened: Batch<Schema> = { key, team, members: new Map(), state: "gathering", overdue: false };
+      const waiting = new AbortController();
+      const opened: Batch<Schema> = { key, team, members: new Map(), state: "gathering", waiting, overdue: false };
       this.#gathering.set(key, opened);
-      void this.#parts.clock.sleep(waitMsMax).then(() => this.#due(opened));
+      this.#after(waitMsMax, opened, () => this.#due(opened));
       batch = opened;
     }
     batch.members.set(id, { begun: Promise.withResolvers<boolean>(), call: null });
@@ -163,17 +166,23 @@ export class Batches<Schema extends z.ZodObject> {
       if (ofTeam >= teamAtOnceMax && members.size > 0) continue;
       this.#waiting.delete(batch);
       if (this.#gathering.get(key) === batch) this.#gathering.delete(key);
+      batch.waiting.abort();
       // All of them were put off.
       if (members.size === 0) continue;
       this.#underWay += 1;
       this.#underWayOf.set(team, ofTeam + 1);
       batch.state = "under way";
       for (const { begun } of members.values()) begun.resolve(true);
-      void this.#parts.clock.sleep(MEET_MS_MAX).then(() => {
+      batch.waiting = new AbortController();
+      this.#after(MEET_MS_MAX, batch, () => {
         batch.overdue = true;
         this.#callIfAll(batch);
       });
     }
+  }
+
+  #after(ms: number, { waiting }: Batch<Schema>, then: () => void): void {
+    this.#parts.clock.sleep(ms, waiting.signal).then(then, () => {});
   }
 
   /** A member is over, or will never be at its handler. */
@@ -184,6 +193,7 @@ export class Batches<Schema extends z.ZodObject> {
       return;
     }
     if (batch.state === "gathering") return;
+    batch.waiting.abort();
     this.#underWay -= 1;
     const left = (this.#underWayOf.get(batch.team) ?? 1) - 1;
     if (left === 0) this.#underWayOf.delete(batch.team);
@@ -198,6 +208,7 @@ export class Batches<Schema extends z.ZodObject> {
     if (batch.state !== "under way" || calls.length === 0) return;
     if (calls.length < members.length && !batch.overdue) return;
     batch.state = "called";
+    batch.waiting.abort();
     for (const alike of bySettings(calls)) void this.#call(alike);
   }
 
