@@ -9,7 +9,7 @@ import { TopicRetention } from "./consumer/topic-retention.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
 import { afterCut } from "./delivery/after-cut.ts";
 import { Attempter } from "./delivery/attempt.ts";
-import { BREAKER_LIMITS, CircuitBreakers } from "./delivery/circuit-breakers.ts";
+import { CircuitBreakers } from "./delivery/circuit-breakers.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
 import { FairPool, poolLimits } from "./delivery/fair-pool.ts";
 import { BULK_LIMITS, HandOver, PROMPT_LIMITS } from "./delivery/hand-over.ts";
@@ -74,7 +74,12 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const pool = new FairPool(poolLimits(handling.inFlightMax));
   const breakers = new CircuitBreakers({
     store: new BreakerStore(database.sdk),
-    limits: BREAKER_LIMITS,
+    limits: {
+      teamFailures: settings.PLUGIN_BREAKER_TEAM_FAILURES,
+      pluginFailures: settings.PLUGIN_BREAKER_TEAMS,
+      openMs: settings.PLUGIN_BREAKER_OPEN_MS,
+      openMsMax: settings.PLUGIN_BREAKER_OPEN_MS_MAX,
+    },
     leaseMs,
     clock,
     logger,

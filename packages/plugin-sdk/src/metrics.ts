@@ -36,7 +36,7 @@ export function createSdkMetrics(registry: Registry) {
     }),
     attemptSeconds: new Histogram({
       name: "plugin_attempt_duration_seconds",
-      help: "Duration of one call of onEvent.",
+      help: "Duration of one attempt, a call of onEvent; its count is that of the attempts.",
       buckets: LATENCY_BUCKETS_SECONDS,
       registers,
     }),
@@ -57,6 +57,11 @@ export function createSdkMetrics(registry: Registry) {
     identityHits: new Counter({
       name: "plugin_identity_hits_total",
       help: "Copies recognised by their delivery id and not handled again.",
+      registers,
+    }),
+    cutShort: new Counter({
+      name: "plugin_attempts_cut_short_total",
+      help: "Attempts found without an end: their process ended, or was cut off, before it could record one.",
       registers,
     }),
     outcomesDropped: new Counter({

@@ -109,6 +109,7 @@ export class Attempter<Schema extends z.ZodObject> {
     const leftMs = this.#timeLeft();
     const go = async (claim: Claim) => {
       if (claim.kind === "claimed") {
+        if (claim.cutShort) this.#parts.metrics.cutShort.inc();
         const unresolved = claim.cutShort || entry?.unresolved === true;
         const claimed = { token, attempt: claim.attempt, settings: opened, unresolved, leftMs };
         return await this.#run(received, entry, claimed, signal);
@@ -143,11 +144,13 @@ export class Attempter<Schema extends z.ZodObject> {
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "superseded", 0, `revision ${claim.by} had been delivered, or may have been`);
       case "interrupted":
+        this.#parts.metrics.cutShort.inc();
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "unknown", claim.attempts, "an attempt was cut short");
       case "suspect":
         return await this.#wait(received, entry, "alone");
       case "poison": {
+        this.#parts.metrics.cutShort.inc();
         const detail = `set aside: ${claim.cuts} attempts of it were cut short`;
         const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts: claim.attempts };
         return await this.#store(received, entry, "dead-letter", 0, { token: null, verdict });

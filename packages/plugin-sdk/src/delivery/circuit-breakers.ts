@@ -12,18 +12,18 @@ export interface CircuitBreakersParts {
   readonly logger: Logger;
 }
 
-export interface BreakerLimits {
+interface BreakerLimits {
   /** Different deliveries of a team that fail in a row, in one process, until its breaker opens. */
   readonly teamFailures: number;
   /** Different teams that fail in a row, and nobody's success between, until the plugin's own breaker opens. */
   readonly pluginFailures: number;
-  /** How long a breaker is open the first time, milliseconds; twice as long each time in a row. */
+  /**
+   * How long a breaker is open the first time, milliseconds; twice as long each time in a row. Deliveries under way
+   * together fail together: a vendor's hiccup opens a breaker at once, so it is to be open but shortly at first.
+   */
   readonly openMs: number;
   readonly openMsMax: number;
 }
-
-/** Deliveries under way together fail together: a vendor's hiccup opens a breaker at once, so it is open but shortly at first. */
-export const BREAKER_LIMITS: BreakerLimits = { teamFailures: 5, pluginFailures: 8, openMs: 250, openMsMax: 30_000 };
 
 /** What a team's delivery may do now. */
 export type Admission =

@@ -79,6 +79,22 @@ export const pluginEnvironment = {
     env.integer(1_000, 30 * DAY_MS).default(DAY_MS),
     "How long a failing delivery is retried at most, milliseconds since it was first put off.",
   ),
+  PLUGIN_BREAKER_TEAM_FAILURES: setting(
+    env.integer(1, 1_000).default(5),
+    "Different deliveries of a team that fail in a row, in one process, before the team is parked.",
+  ),
+  PLUGIN_BREAKER_TEAMS: setting(
+    env.integer(1, 1_000).default(8),
+    "Different teams that fail in a row, none between them succeeding, before the plugin's deliveries wait in their topic.",
+  ),
+  PLUGIN_BREAKER_OPEN_MS: setting(
+    env.integer(10, DAY_MS).default(250),
+    "How long a breaker is open before one delivery tries, milliseconds; twice as long each time in a row.",
+  ),
+  PLUGIN_BREAKER_OPEN_MS_MAX: setting(
+    env.integer(10, DAY_MS).default(30_000),
+    "Longest time that a breaker is open before one delivery tries, milliseconds.",
+  ),
   ...kafkaSettings,
   ...namingSettings,
   ...safetySettings,

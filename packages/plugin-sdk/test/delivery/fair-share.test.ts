@@ -68,6 +68,28 @@ describe("a team whose vendor refuses", () => {
     },
     TEST_MS,
   );
+
+  test(
+    "is parked after as many failures, and for as long, as the settings say",
+    async () => {
+      stage.manager.enable("refused");
+      refuses = () => true;
+      const plugin = await stage.start(shared, {
+        PLUGIN_BREAKER_TEAM_FAILURES: "1",
+        PLUGIN_BREAKER_OPEN_MS: "600000",
+        PLUGIN_BREAKER_OPEN_MS_MAX: "600000",
+      });
+      await stage.route({ team: "refused", response: "r" });
+      await waitUntil("it is parked", WAIT_MS, async () =>
+        (await metric(plugin, "plugin_parked_teams")) === 1 ? true : undefined,
+      );
+      const [open] = await stage.query<{ left: number }>(
+        "SELECT extract(epoch FROM open_until - now())::float8 AS left FROM sdk_breakers",
+      );
+      expect(open?.left).toBeGreaterThan(60);
+    },
+    TEST_MS,
+  );
 });
 
 describe("a plugin whose vendor refuses everybody", () => {
