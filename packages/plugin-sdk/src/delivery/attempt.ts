@@ -19,7 +19,7 @@ import type { MalformedRecord, Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
 import { SuspectPlace } from "./suspect-place.ts";
 import { callTraced, type TracedParts } from "./traced-call.ts";
-import { SETTLE_MS_MAX, WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
+import { timeLeft, WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
 
 export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts, TracedParts {
   readonly definition: PluginDefinition<Schema>;
@@ -106,7 +106,7 @@ export class Attempter<Schema extends z.ZodObject> {
     this.#count += 1;
     const token = `${instance}/${this.#count}`;
     const seq = entry?.seq ?? null;
-    const leftMs = this.#timeLeft();
+    const leftMs = timeLeft(this.#parts);
     const go = async (claim: Claim) => {
       if (claim.kind === "claimed") {
         if (claim.cutShort) this.#parts.metrics.cutShort.inc();
@@ -121,13 +121,6 @@ export class Attempter<Schema extends z.ZodObject> {
     if (claim.kind !== "suspect") return await go(claim);
     const told = await this.#suspects.alone(async () => go(await deliveries.claim(received, token, seq, true)));
     return told ?? (await go(claim));
-  }
-
-  /** Tells how long a claim asked for now may be used: less than it holds, by what it takes to settle. */
-  #timeLeft(): () => number {
-    const { clock, leaseMs } = this.#parts;
-    const until = clock.monotonic() + leaseMs - SETTLE_MS_MAX;
-    return () => until - clock.monotonic();
   }
 
   async #notClaimed(

@@ -1,3 +1,4 @@
+import type { Clock } from "@plugboard/runtime";
 import type { WaitingFor } from "../store/taken-entry.ts";
 
 /** Delays of waits that are no failures; `wake` shortens the first when settings arrive. */
@@ -12,6 +13,12 @@ export const WAIT_MS: Record<Exclude<WaitingFor, "retry" | "dead-letter" | "turn
   drain: 0,
 };
 /** Of a claim's time, what is left to settle in. */
-export const SETTLE_MS_MAX = 2_000;
+const SETTLE_MS_MAX = 2_000;
 /** Longest a delivery waits for settings or its turn: as long as the topic would keep it. */
 export const WAIT_AGE_MS_MAX = 7 * 86_400_000;
+
+/** Tells how long a claim asked for now may be used: less than it holds, by what it takes to settle. */
+export function timeLeft(of: { readonly clock: Clock; readonly leaseMs: number }): () => number {
+  const until = of.clock.monotonic() + of.leaseMs - SETTLE_MS_MAX;
+  return () => until - of.clock.monotonic();
+}
