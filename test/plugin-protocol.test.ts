@@ -81,6 +81,7 @@ describe("docs/plugin-protocol.md says what the contract says", () => {
       sync: null,
       priorityEvents: [],
       publicKey: null,
+      enablements: false,
     };
     const documented = rows.filter(([, required]) => required === "no").map(([name]) => plain(name));
     expect(optionalIn(registrationSchema, example)).toEqual(documented);

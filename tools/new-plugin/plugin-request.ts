@@ -47,6 +47,7 @@ function isReserved(id: string): boolean {
     sync: null,
     priorityEvents: [],
     publicKey: null,
+    enablements: false,
   };
   return registrationProblems(id, registration).length > 0;
 }

@@ -24,6 +24,7 @@ import { PrismaPluginStore } from "./adapters/prisma-plugin-store.ts";
 import { PrismaResealQueue } from "./adapters/prisma-reseal-queue.ts";
 import { PrismaRoutingStore } from "./adapters/prisma-routing-store.ts";
 import { PrismaTeamStore } from "./adapters/prisma-team-store.ts";
+import { PrismaTellQueue } from "./adapters/prisma-tell-queue.ts";
 import { PrismaTopicDeletions } from "./adapters/prisma-topic-deletions.ts";
 import { createManagerMetrics } from "./adapters/prometheus-metrics.ts";
 import { createRedis } from "./adapters/redis-connection.ts";
@@ -39,6 +40,7 @@ import { SyncPath } from "./domain/sync-path.ts";
 import { TeamService } from "./domain/team-service.ts";
 import { createApp } from "./http/app.ts";
 import { routeTable } from "./http/route-table.ts";
+import { EnablementTeller } from "./pipeline/enablement-teller.ts";
 import { historyPruner, SharedTopics, topicRemover } from "./pipeline/housekeeping.ts";
 import { Initializer } from "./pipeline/initializer.ts";
 import { Reconciler } from "./pipeline/reconciler.ts";
@@ -105,6 +107,7 @@ export function composeManager(
       pipeline.listener,
       pipeline.initializer,
       pipeline.resealer,
+      pipeline.teller,
       pipeline.sharedTopics,
       topicRemover({ ...adapters, clock, logger }),
       historyPruner({ ...adapters, days: settings.ROUTING_HISTORY_DAYS, clock, logger }),
@@ -146,6 +149,7 @@ function composeAdapters({ settings, logger, clock, registry }: Ground) {
     answers,
     initializes,
     reseals: new PrismaResealQueue(background),
+    tells: new PrismaTellQueue(background),
     metrics,
     table: new RedisRoutingTable(redis, namespace, settings.PLUGBOARD_ALLOW_UNSAFE),
     routes: new TableRouteLookup(table, readerRedis),
@@ -185,6 +189,7 @@ function composePipeline({ settings, logger, clock }: Ground, adapters: Adapters
   const relay: Relay = new Relay({ store, table, onLost: () => reconciler.wake(), clock, metrics, logger });
   const initializer = new Initializer({ queue, calls, onSettled: () => relay.wake(), clock, metrics, logger });
   const resealer = new Resealer({ queue: adapters.reseals, calls, clock, logger });
+  const teller = new EnablementTeller({ queue: adapters.tells, calls, clock, logger });
   const listener = new PostgresListener(
     settings.DATABASE_URL,
     { [CHANNEL.routing]: () => relay.wake(), [CHANNEL.initialize]: () => initializer.wake() },
@@ -195,6 +200,7 @@ function composePipeline({ settings, logger, clock }: Ground, adapters: Adapters
     relay,
     initializer,
     resealer,
+    teller,
     listener,
     sharedTopics: new SharedTopics({ topics, clock, logger }),
   };

@@ -149,6 +149,23 @@ export const initializeResponseSchema = z.discriminatedUnion("status", [
 ]);
 export type InitializeResponse = z.infer<typeof initializeResponseSchema>;
 
+/** Manager → plugin, `POST /enablement` (signed), for a plugin that registered `enablements`. */
+export const enablementChangeSchema = z.object({
+  team: teamIdSchema,
+  /** Counts the team's changes of it: with plugin and team, the change's identity. */
+  version: z.int().positive(),
+  enabled: z.boolean(),
+});
+export type EnablementChange = z.infer<typeof enablementChangeSchema>;
+
+/** What became of it: `working` until the plugin has done with it, one way or the other; it is told again until then. */
+export const enablementAnswerSchema = z.object({
+  status: z.enum(["done", "working", "failed"]),
+  version: z.int(),
+  reason: z.string().nullable().default(null),
+});
+export type EnablementAnswer = z.infer<typeof enablementAnswerSchema>;
+
 /** Seals that one team's settings for one plugin can hold. */
 const SEALS_MAX = 10_000;
 

@@ -84,6 +84,7 @@ const registrationExample = {
     x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
     y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
   },
+  enablements: false,
 };
 
 /** `PUT /v1/plugins/{plugin}`, and what a plugin serves at `GET /metadata` (with its id). */
@@ -108,6 +109,10 @@ export const registrationSchema = z
       .nullable()
       .default(null)
       .describe("JWK that secrets are sealed to (RSA-OAEP-256 or ECDH-ES); null for a plugin without secrets."),
+    enablements: z
+      .boolean()
+      .default(false)
+      .describe("Whether it is told, at POST /enablement, of each team that switches it on or off."),
   })
   .meta({ id: "Registration", description: "What a plugin says of itself.", examples: [registrationExample] });
 export type Registration = z.input<typeof registrationSchema>;

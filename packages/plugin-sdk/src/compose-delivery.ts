@@ -19,8 +19,9 @@ import type { MalformedRecord, Received } from "./delivery/received.ts";
 import { RETRIES_MAX, RetryLoop } from "./delivery/retry-loop.ts";
 import type { Drain } from "./drain.ts";
 import type { ContextParts } from "./handlers/handler-context.ts";
+import { HANDLER_DEADLINE_MS } from "./handlers/with-deadline.ts";
 import { registerDeliveryMetrics, type SdkMetrics } from "./metrics.ts";
-import type { PluginSettings } from "./settings/env-settings.ts";
+import { type PluginSettings, retryLimits } from "./settings/env-settings.ts";
 import type { TeamSettings } from "./settings/team-settings.ts";
 import { BreakerStore } from "./store/breaker-store.ts";
 import type { PluginDatabase } from "./store/connect-database.ts";
@@ -47,7 +48,6 @@ export interface DeliveryWiring<Schema extends z.ZodObject> {
   readonly logger: Logger;
 }
 
-const HANDLER_DEADLINE_MS = 30_000;
 /** Time to settle in after the handler's deadline, before the claim is anybody's. */
 const LEASE_MARGIN_MS = 5_000;
 /** How long a commit waits for its window's outcomes to be published. */
@@ -93,12 +93,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     retries,
     breakers,
     contexts: wiring.contexts,
-    limits: {
-      delayMs: settings.PLUGIN_RETRY_DELAY_MS,
-      delayMsMax: settings.PLUGIN_RETRY_DELAY_MS_MAX,
-      attemptsMax: settings.PLUGIN_RETRY_ATTEMPTS_MAX,
-      ageMsMax: settings.PLUGIN_RETRY_AGE_MS_MAX,
-    },
+    limits: retryLimits(settings),
     deadlineMs,
     leaseMs,
     draining: drain.draining,

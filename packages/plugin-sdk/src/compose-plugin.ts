@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type EventAttributes, type Flag, type InitializeRequest, pluginIdSchema } from "@plugboard/contract";
+import { type EventAttributes, type Flag, pluginIdSchema } from "@plugboard/contract";
 import { createKafkaClient } from "@plugboard/kafka";
 import { createRoutingTable, managerRoutes, redisSafety, routingRedis } from "@plugboard/routing-table";
 import {
@@ -15,12 +15,14 @@ import {
   systemClock,
   Tracing,
 } from "@plugboard/runtime";
-import { ConstantBackoff, ExponentialBackoff, handleAll, retry } from "cockatiel";
+import { ConstantBackoff, handleAll, retry } from "cockatiel";
 import type { z } from "zod";
 import { deliveryComponents } from "./compose-delivery.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
 import { wakeTeam } from "./delivery/wake-team.ts";
 import { Drain } from "./drain.ts";
+import { composeEnablements } from "./enablement/compose-enablements.ts";
+import type { EnablementLoop } from "./enablement/enablement-loop.ts";
 import type { ContextParts } from "./handlers/handler-context.ts";
 import { sendFlags } from "./handlers/send-flags.ts";
 import { healthChecks } from "./health-checks.ts";
@@ -30,7 +32,7 @@ import { Phases, registerPhaseMetrics } from "./lifecycle/phases.ts";
 import { pluginLifecycle } from "./lifecycle/plugin-lifecycle.ts";
 import { createSdkMetrics } from "./metrics.ts";
 import { ManagerClient } from "./registration/manager-client.ts";
-import { rebuildSettings } from "./registration/rebuild-settings.ts";
+import { restoreSettings } from "./registration/rebuild-settings.ts";
 import { afterAdmission, Registrar } from "./registration/registrar.ts";
 import { hasSecrets, jsonSchemaOf, registrationBody } from "./registration/registration-body.ts";
 import type { ResourceMap } from "./resources/resource.ts";
@@ -69,10 +71,13 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
   const handles = definition.onEvent !== undefined || definition.onBatch !== undefined;
   const delivery = !handles ? null : deliveryComponents({ definition, ...ground });
   if (delivery !== null) ground.applied.add((team) => wake(ground, delivery.loop, team));
+  const enablements = composeEnablements(definition, ground);
   const connections = new KafkaConnections(ground);
-  const { server, registrar } = composeSurface(definition, ground, connections, delivery);
-  const taking =
-    delivery === null ? [] : [delivery.loop, ...delivery.consumers].map((part) => afterAdmission(registrar, part));
+  const { server, registrar } = composeSurface(definition, ground, connections, { delivery, enablements });
+  const taking = [
+    ...(delivery === null ? [] : [delivery.loop, ...delivery.consumers]),
+    ...(enablements === null ? [] : [enablements]),
+  ].map((part) => afterAdmission(registrar, part));
   const lifecycle = pluginLifecycle({
     definition,
     ...ground,
@@ -186,7 +191,13 @@ function composeSurface<Schema extends z.ZodObject>(
   definition: PluginDefinition<Schema>,
   ground: Ground<Schema>,
   kafka: { readonly problem: string | null },
-  delivery: Pick<ReturnType<typeof deliveryComponents>, "consumers" | "breakers"> | null,
+  {
+    delivery,
+    enablements,
+  }: {
+    readonly delivery: Pick<ReturnType<typeof deliveryComponents>, "consumers" | "breakers"> | null;
+    readonly enablements: EnablementLoop<Schema> | null;
+  },
 ) {
   const { plugin, settings, logger, tracing, registration, drain, registry, contexts, teamSettings } = ground;
   const manager = new ManagerClient({ url: settings.MANAGER_URL, token: settings.MANAGER_TOKEN, plugin });
@@ -209,6 +220,7 @@ function composeSurface<Schema extends z.ZodObject>(
       definition,
       registration: () => registration(server.port),
       settings: teamSettings,
+      enablements,
       secret: { current: () => webhookSecret },
       contexts,
       logger,
@@ -271,21 +283,6 @@ function tableComponent(table: ReturnType<typeof createRoutingTable>, draining: 
     start: async () => void table.start(draining).catch(() => {}),
     stop: () => table.stop(),
   };
-}
-
-function restoreSettings(
-  manager: ManagerClient,
-  restore: (request: InitializeRequest) => Promise<void>,
-  logger: Logger,
-  signal: AbortSignal,
-): void {
-  const policy = retry(handleAll, { backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000 }) });
-  policy
-    .execute(() => rebuildSettings(manager, restore, signal), signal)
-    .then((teams) => logger.debug({ teams }, "settings compared with the manager's"))
-    .catch((error: Error) => {
-      if (!signal.aborted) logger.warn({ reason: error.message }, "settings not compared with the manager's");
-    });
 }
 
 async function untilReady(problem: () => string | null, signal: AbortSignal | undefined): Promise<void> {

@@ -61,6 +61,15 @@ export interface DeliveryContext<Settings, Resources extends ResourceMap = NoRes
   readonly transaction: <T>(work: (client: PoolClient) => Promise<T>) => Promise<T>;
 }
 
+/** A team that switched the plugin on or off. */
+export interface TeamChange {
+  /** The same whenever this change comes again, and no other's: an idempotency key for third parties. */
+  readonly id: string;
+  readonly team: string;
+  /** Counts from 1. */
+  readonly attempt: number;
+}
+
 /** What the plugin's own steps of start and stop get. */
 export interface LifecycleContext<Resources extends ResourceMap = NoResources> {
   readonly logger: Logger;
@@ -138,6 +147,13 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
     settings: z.output<Schema>,
     context: Omit<Context<z.output<Schema>, Resources>, "settings">,
   ) => Promise<readonly ProblemItem[]>;
+  /**
+   * A team has switched the plugin on, and its settings are in force. Called by one instance, at least once per change that is in
+   * effect when its turn comes; throwing has it called again later. Deliveries of the team may come before it has ended.
+   */
+  readonly onEnable?: (change: TeamChange, context: Context<z.output<Schema>, Resources>) => Promise<void>;
+  /** A team has switched the plugin off; as `onEnable`. Settings are null when there are none that can be read. */
+  readonly onDisable?: (change: TeamChange, context: Context<z.output<Schema> | null, Resources>) => Promise<void>;
   /**
    * What to do with a delivery whose earlier attempt was cut short (a crash between effect and record): `safe` repeats
    * it (default; for effects that are idempotent), `unsafe` records it as `unknown` and does not. With `resolveUnknown`

@@ -1,5 +1,6 @@
-import type { Backlog, InitializeQueue, InitializeResult, InitializeTask } from "../domain/ports.ts";
+import type { Backlog } from "../domain/ports.ts";
 import type { JsonObject } from "../domain/records.ts";
+import type { InitializeQueue, InitializeResult, InitializeTask } from "../domain/work-queues.ts";
 import type { Database } from "./prisma-database.ts";
 import { changeTeamPlugin } from "./prisma-team-store.ts";
 

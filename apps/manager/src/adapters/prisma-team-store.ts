@@ -97,7 +97,9 @@ export async function changeTeamPlugin(
   const record = pluginRecord(pluginRow);
   const decision = decide({ plugin: record, row: before, enabledCount });
   if (decision === null) return { plugin: record, row: before };
-  const columns = teamPluginColumns(decision.row);
+  const changed = decision.row.enabledVersion !== (before?.enabledVersion ?? 0);
+  const tell = changed && record.toldEnablements ? { tellAt: new Date(), tellAttempts: 0 } : {};
+  const columns = { ...teamPluginColumns(decision.row), ...tell };
   const row = await transaction.teamPlugin.upsert({
     where: { teamId_pluginId: key },
     create: { ...key, ...columns },

@@ -27,6 +27,7 @@ export function teamPluginRecord(row: TeamPlugin): TeamPluginRecord {
     teamId: row.teamId,
     pluginId: row.pluginId,
     enabled: row.enabled,
+    enabledVersion: row.enabledVersion,
     forms: row.forms as string[] | null,
     filter: row.filter,
     mode: row.mode as DeliveryMode,
@@ -44,6 +45,7 @@ export function teamPluginRecord(row: TeamPlugin): TeamPluginRecord {
 export function teamPluginColumns(record: TeamPluginRecord) {
   return {
     enabled: record.enabled,
+    enabledVersion: record.enabledVersion,
     forms: nullableJson(record.forms === null ? null : [...record.forms]),
     filter: record.filter,
     mode: record.mode,

@@ -1,12 +1,11 @@
 import { SEALED_FIELD } from "@plugboard/contract";
 import type { SettingsUnderLock, StoredSettings } from "../domain/ports.ts";
-import type { JsonObject } from "../domain/records.ts";
 import { Prisma } from "../generated/prisma/client.ts";
 import { CHANNEL } from "./notifications.ts";
 import type { Transaction } from "./prisma-database.ts";
 
-/** Teams read at once; at settings of 10 KB, 5 MB. */
-const PAGE_TEAMS = 500;
+/** Teams read at once; at settings of 10 KB, 5 MB. A FETCH takes no parameters. */
+const PAGE = Prisma.raw("500");
 
 /**
  * Teams' settings for a plugin whose row this transaction has locked. Nobody else can change them then, so neither teams' rows
@@ -15,24 +14,23 @@ const PAGE_TEAMS = 500;
 export function settingsUnderLock(transaction: Transaction, plugin: string): SettingsUnderLock {
   return {
     async *pages() {
-      let after = "";
+      // One pass of a cursor: page by page, each page might be sorted out of all teams anew.
+      await transaction.$executeRaw`
+        DECLARE stored_settings NO SCROLL CURSOR FOR SELECT team_id AS team, settings FROM team_plugins
+        WHERE plugin_id = ${plugin} AND settings_state IN ('pending', 'applied') AND settings IS NOT NULL ORDER BY team_id`;
       for (;;) {
-        const rows = await transaction.teamPlugin.findMany({
-          where: {
-            pluginId: plugin,
-            settingsState: { in: ["pending", "applied"] },
-            settings: { not: Prisma.DbNull },
-            teamId: { gt: after },
-          },
-          orderBy: { teamId: "asc" },
-          take: PAGE_TEAMS,
-          select: { teamId: true, settings: true },
-        });
-        const last = rows.at(-1);
-        if (last === undefined) return;
-        yield rows.map(({ teamId, settings }): StoredSettings => ({ team: teamId, settings: settings as JsonObject }));
-        after = last.teamId;
+        const page = await transaction.$queryRaw<StoredSettings[]>`FETCH ${PAGE} FROM stored_settings`;
+        if (page.length === 0) break;
+        yield page;
       }
+      await transaction.$executeRaw`CLOSE stored_settings`;
+    },
+    async tellEnabled() {
+      // Of teams that were told before, it is told as well who has left since. A change that waits to be told is due already.
+      await transaction.$executeRaw`
+        UPDATE team_plugins
+        SET tell_at = now(), tell_attempts = least(tell_attempts, 1), enabled_version = greatest(enabled_version, 1)
+        WHERE plugin_id = ${plugin} AND (enabled OR tell_attempts > 0) AND tell_at IS NULL`;
     },
     async resealAll() {
       const sealed = `%"${SEALED_FIELD}"%`;

@@ -9,7 +9,6 @@ import type { Clock, Logger } from "@plugboard/runtime";
 import type { z } from "zod";
 import { followSettingsSchema } from "./invalidated-settings.ts";
 import type {
-  InitializeQueue,
   Lease,
   LeaseStore,
   PluginCalls,
@@ -34,6 +33,7 @@ import {
 } from "./registration.ts";
 import { pluginKey } from "./routing-entries.ts";
 import { withoutSettings } from "./settings-state.ts";
+import type { InitializeQueue } from "./work-queues.ts";
 
 /** How long after leaving the table a plugin's topics may still be written to: the readers' staleness bound, ms. */
 const STALENESS_MS_MAX = 5_000;
@@ -100,6 +100,8 @@ export class PluginService {
       }
       const draft = registered(id, body, current, this.#use.changesWait && !how.byAdmin);
       if (current !== null && !sameJson(current.publicKey, draft.publicKey)) await stored.resealAll();
+      // From now on it wants to know: also of those that switched it on before.
+      if (draft.toldEnablements && current?.toldEnablements === false) await stored.tellEnabled();
       return draft;
     });
     await deletions.cancel(id);

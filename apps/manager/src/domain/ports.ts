@@ -10,7 +10,6 @@ import type {
 } from "@plugboard/contract";
 import type { JsonObject, PluginRecord, TeamPluginRecord } from "./records.ts";
 import type { RoutingKey, VersionedEntry } from "./routing-entries.ts";
-import type { SettingsStatus } from "./settings-state.ts";
 
 /** A page of rows in the order of their ids. */
 export interface PageRequest {
@@ -55,6 +54,8 @@ export interface StoredSettings {
 export interface SettingsUnderLock {
   /** Those in force, and those on their way, by team; a page is a bounded number of teams. */
   pages(): AsyncIterable<readonly StoredSettings[]>;
+  /** Has the plugin told of every team that has it enabled, or was told of before: some may have left meanwhile. */
+  tellEnabled(): Promise<void>;
   /** Has every team's secrets sealed anew by the plugin, to the key that it has from now on. */
   resealAll(): Promise<void>;
   /** Gives these teams' settings a new version and sends them to the plugin, see settings-state.ts. */
@@ -100,57 +101,6 @@ export interface TeamStore {
   setQuota(team: string, quota: Quota | null): Promise<void>;
   /** Rows of one plugin that have settings, by team. */
   settingsOf(plugin: string, page: PageRequest): Promise<TeamPluginRecord[]>;
-}
-
-/** The plugin's answer to one version of a team's settings; `retry` when it gave none. */
-export type InitializeResult =
-  | { readonly kind: "answered"; readonly status: SettingsStatus }
-  | { readonly kind: "retry"; readonly error: string; readonly delayMs: number };
-
-/** Settings on their way to a plugin. */
-export interface InitializeTask {
-  readonly team: string;
-  readonly plugin: string;
-  readonly url: string;
-  /** The plugin's version whose registration stands: settings are checked against its schema, so its verdict counts. */
-  readonly pluginVersion: string;
-  readonly version: number;
-  readonly settings: JsonObject;
-  /** Counts from 1. */
-  readonly attempt: number;
-}
-
-export interface InitializeQueue {
-  /**
-   * Takes due tasks for `leaseMs`, during which no other instance gets them.
-   * @param limits.perPlugin at most so many of one plugin, so that a slow one does not fill the batch.
-   */
-  claim(
-    limits: { readonly total: number; readonly perPlugin: number; readonly without: readonly string[] },
-    leaseMs: number,
-  ): Promise<InitializeTask[]>;
-  /** Records an answer; a version that was replaced meanwhile changes nothing. */
-  settle(task: InitializeTask, result: InitializeResult): Promise<void>;
-  /** Makes every waiting task of a plugin due: it has just come back. */
-  hurry(plugin: string): Promise<void>;
-  /** How many wait, and how long the oldest has, for metrics. */
-  backlog(): Promise<Backlog>;
-}
-
-/** A team's settings whose secrets the plugin is to seal anew. */
-export interface ResealTask {
-  readonly team: string;
-  readonly plugin: PluginRecord;
-  readonly version: number;
-  readonly settings: JsonObject;
-}
-
-export interface ResealQueue {
-  /** Takes due tasks for `leaseMs`, during which no other instance gets them. */
-  claim(limit: number, leaseMs: number): Promise<ResealTask[]>;
-  /** Stores the settings with their new seals, unless settings or key have changed meanwhile. */
-  settle(task: ResealTask, settings: JsonObject): Promise<void>;
-  putOff(task: ResealTask, delayMs: number): Promise<void>;
 }
 
 export interface Backlog {

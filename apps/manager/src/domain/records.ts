@@ -33,6 +33,8 @@ export interface PluginRecord {
   readonly syncDeadlineMs: number | null;
   readonly publicKey: JsonObject | null;
   readonly pendingApproval: PendingApproval | null;
+  /** Whether it is told of teams that switch it on or off. */
+  readonly toldEnablements: boolean;
   readonly status: PluginStatus;
   readonly registeredAt: Date;
   readonly updatedAt: Date;
@@ -43,6 +45,8 @@ export interface TeamPluginRecord {
   readonly teamId: string;
   readonly pluginId: string;
   readonly enabled: boolean;
+  /** Counts the times it was switched on or off. */
+  readonly enabledVersion: number;
   readonly forms: readonly string[] | null;
   readonly filter: string | null;
   readonly mode: DeliveryMode;

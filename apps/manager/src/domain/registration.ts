@@ -107,6 +107,7 @@ export function registered(
     syncDeadlineMs: body.sync?.deadlineMs ?? null,
     publicKey: pending.publicKey !== undefined && current !== null ? current.publicKey : publicKey,
     pendingApproval: Object.keys(pending).length === 0 ? null : pending,
+    toldEnablements: body.enablements,
     // Maintenance outlives a restart; a deregistered plugin that registers again is back.
     status: current?.status === "disabled" ? "disabled" : "enabled",
   };

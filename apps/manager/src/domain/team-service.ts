@@ -193,6 +193,7 @@ function enablement(team: string, body: EnablementBody, sight: TeamPluginSight):
   const row: TeamPluginRecord = {
     ...before,
     enabled: body.enabled,
+    enabledVersion: before.enabledVersion + (before.enabled === body.enabled ? 0 : 1),
     forms: body.forms === undefined ? before.forms : body.forms && [...new Set(body.forms)],
     filter: body.filter === undefined ? before.filter : body.filter,
     mode: body.mode ?? before.mode,
@@ -235,6 +236,7 @@ export function newRow(teamId: string, plugin: PluginRecord): TeamPluginRecord {
     teamId,
     pluginId: plugin.id,
     enabled: false,
+    enabledVersion: 0,
     forms: null,
     filter: null,
     mode: "async",

@@ -50,6 +50,7 @@ export function pluginView(
     sync: plugin.syncDeadlineMs === null ? null : { deadlineMs: plugin.syncDeadlineMs },
     priorityEvents: plugin.priorityEvents,
     publicKey: plugin.publicKey,
+    enablements: plugin.toldEnablements,
     status: plugin.status,
     up: instances.length > 0,
     instances: instances.map(({ instance, expiresAt, runs }) => ({

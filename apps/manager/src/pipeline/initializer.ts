@@ -1,8 +1,9 @@
 import { initializeResponseSchema } from "@plugboard/contract";
 import type { Clock, Component, Logger } from "@plugboard/runtime";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
-import type { InitializeQueue, InitializeResult, InitializeTask, PluginAnswer, PluginCalls } from "../domain/ports.ts";
+import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
 import { settingsApplied, settingsRefused } from "../domain/settings-state.ts";
+import type { InitializeQueue, InitializeResult, InitializeTask } from "../domain/work-queues.ts";
 import { PeriodicLoop } from "./periodic-loop.ts";
 
 /** Calls under way at once per instance, over all plugins and per plugin: 16 slow plugins do not hold up a 17th. */

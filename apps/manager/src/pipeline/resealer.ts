@@ -1,8 +1,9 @@
 import { resealResponseSchema } from "@plugboard/contract";
 import type { Clock, Component, Logger } from "@plugboard/runtime";
-import type { PluginAnswer, PluginCalls, ResealQueue, ResealTask } from "../domain/ports.ts";
+import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
 import type { JsonObject } from "../domain/records.ts";
 import { replaceSeals, sealsNotTo } from "../domain/sealed-settings.ts";
+import type { ResealQueue, ResealTask } from "../domain/work-queues.ts";
 import { PeriodicLoop } from "./periodic-loop.ts";
 
 /** Teams asked about at once. */
@@ -58,7 +59,7 @@ export class Resealer implements Component {
     const key = plugin.publicKey?.kid;
     // A key without an id cannot be told from another by what was sealed to it: its teams enter their secrets again.
     const seals = typeof key === "string" ? sealsNotTo(settings, key) : [];
-    if (seals.length === 0) return await this.#queue.settle(task, settings);
+    if (seals.length === 0) return await this.#queue.settle(task, settings, null);
     const answer = await this.#calls.post(
       { plugin: plugin.id, url: plugin.url, path: "/reseal" },
       { team, key, seals },
@@ -71,10 +72,10 @@ export class Resealer implements Component {
     }
     const bySeal = new Map(seals.map((seal, index) => [seal, resealed[index] ?? seal]));
     const after = replaceSeals(settings, (seal) => bySeal.get(seal) ?? seal) as JsonObject;
-    await this.#queue.settle(task, after);
-    if (!resealed.includes(null)) return;
-    this.#logger.warn({ plugin: plugin.id, team, version }, "the plugin has no key to some of the team's secrets");
-    await this.#queue.putOff(task, LOST_MS);
+    const lost = resealed.includes(null);
+    if (lost)
+      this.#logger.warn({ plugin: plugin.id, team, version }, "the plugin has no key to some of the team's secrets");
+    await this.#queue.settle(task, after, lost ? LOST_MS : null);
   }
 }
 

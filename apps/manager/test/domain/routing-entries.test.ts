@@ -8,6 +8,7 @@ const row: fc.Arbitrary<TeamPluginRecord> = fc.record({
   teamId: fc.constant("red"),
   pluginId: fc.stringMatching(/^[a-z]{1,6}$/),
   enabled: fc.boolean(),
+  enabledVersion: fc.nat(),
   forms: fc.option(fc.array(fc.stringMatching(/^f\d$/), { minLength: 1, maxLength: 3 })),
   filter: fc.option(fc.constant("true")),
   mode: fc.constantFrom("async", "sync", "both"),

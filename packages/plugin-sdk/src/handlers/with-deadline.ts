@@ -1,3 +1,6 @@
+/** Deadline of a handler call of a plugin that says nothing else, milliseconds. */
+export const HANDLER_DEADLINE_MS = 30_000;
+
 /** How a bounded call ended, when not with a value. */
 export class DeadlineError extends Error {
   readonly ms: number;

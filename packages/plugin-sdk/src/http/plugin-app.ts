@@ -2,6 +2,7 @@ import type { ProblemItem } from "@plugboard/contract";
 import {
   actionRequestSchema,
   attributesOfFlat,
+  enablementChangeSchema,
   executeRequestSchema,
   executeResponseSchema,
   Failure,
@@ -24,6 +25,7 @@ import express from "express";
 import type { Registry } from "prom-client";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
+import type { EnablementLoop } from "../enablement/enablement-loop.ts";
 import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
 import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
 import type { FullRegistration } from "../registration/registration-body.ts";
@@ -34,6 +36,8 @@ export interface PluginAppParts<Schema extends z.ZodObject> {
   readonly definition: PluginDefinition<Schema>;
   readonly registration: () => FullRegistration;
   readonly settings: TeamSettings<Schema>;
+  /** Null for a plugin without handlers for them. */
+  readonly enablements: Pick<EnablementLoop<Schema>, "tell"> | null;
   readonly secret: SecretHolder;
   readonly contexts: ContextParts;
   readonly logger: Logger;
@@ -62,6 +66,12 @@ export function pluginApp<Schema extends z.ZodObject>(parts: PluginAppParts<Sche
   app.post("/initialize", ...signed, async (request, response) => {
     assertMeant(request.header(PLUGIN_VERSION_HEADER), parts.definition.metadata.version);
     response.json(await parts.settings.initialize(validInput(initializeRequestSchema, request.body, "body")));
+  });
+  app.post("/enablement", ...signed, async (request, response) => {
+    assertMeant(request.header(PLUGIN_VERSION_HEADER), parts.definition.metadata.version);
+    const { enablements } = parts;
+    if (enablements === null) throw new Failure("not-found", "this plugin is not told who enables it");
+    response.json(await enablements.tell(validInput(enablementChangeSchema, request.body, "body")));
   });
   app.post("/reseal", ...signed, async (request, response) => {
     response.json(await parts.settings.reseal(validInput(resealRequestSchema, request.body, "body")));

@@ -52,7 +52,10 @@ export class ManagerClient {
   }
 
   async register(body: FullRegistration, signal: AbortSignal): Promise<RegistrationResponse> {
-    return registrationResponseSchema.parse(await this.#call("PUT", "", { body, signal }));
+    const { enablements, ...rest } = body;
+    // A manager of before there were any refuses what it does not know.
+    const sent = enablements ? body : rest;
+    return registrationResponseSchema.parse(await this.#call("PUT", "", { body: sent, signal }));
   }
 
   async heartbeat(instance: string, runs: Heartbeat, signal: AbortSignal): Promise<Lease> {

@@ -1,4 +1,6 @@
 import type { InitializeRequest } from "@plugboard/contract";
+import type { Logger } from "@plugboard/runtime";
+import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { ManagerClient } from "./manager-client.ts";
 
 /**
@@ -6,7 +8,7 @@ import type { ManagerClient } from "./manager-client.ts";
  * came from a backup. Older versions never replace newer ones, so it is harmless at every start.
  * @returns how many teams' settings the manager has in force.
  */
-export async function rebuildSettings(
+async function rebuildSettings(
   manager: ManagerClient,
   restore: (request: InitializeRequest) => Promise<void>,
   signal: AbortSignal,
@@ -25,4 +27,20 @@ export async function rebuildSettings(
     after = page.next;
   } while (after !== null);
   return teams;
+}
+
+/** The same, beside everything else, until it has been done once. */
+export function restoreSettings(
+  manager: ManagerClient,
+  restore: (request: InitializeRequest) => Promise<void>,
+  logger: Logger,
+  signal: AbortSignal,
+): void {
+  const policy = retry(handleAll, { backoff: new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000 }) });
+  policy
+    .execute(() => rebuildSettings(manager, restore, signal), signal)
+    .then((teams) => logger.debug({ teams }, "settings compared with the manager's"))
+    .catch((error: Error) => {
+      if (!signal.aborted) logger.warn({ reason: error.message }, "settings not compared with the manager's");
+    });
 }

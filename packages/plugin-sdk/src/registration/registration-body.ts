@@ -4,6 +4,7 @@ import { problemsOf } from "@plugboard/runtime";
 import type { JWK } from "jose";
 import { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
+import { wantsEnablements } from "../enablement/enablement-loop.ts";
 
 /** A registration with every field filled in. */
 export type FullRegistration = z.output<typeof registrationSchema>;
@@ -50,6 +51,7 @@ export function registrationBody<Schema extends z.ZodObject>(
     sync: execute === undefined ? null : { deadlineMs: execute.deadlineMs },
     priorityEvents: [...(metadata.priorityEvents ?? [])],
     publicKey: publicKey as Record<string, unknown> | null,
+    enablements: wantsEnablements(definition),
   };
   const result = registrationSchema.safeParse(body);
   const problems = result.success ? [] : problemsOf(result.error.issues);

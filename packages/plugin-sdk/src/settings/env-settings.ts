@@ -9,6 +9,7 @@ import {
   setting,
   tracingSettings,
 } from "@plugboard/runtime";
+import type { RetryLimits } from "../delivery/retry-schedule.ts";
 import type { ResourceMap } from "../resources/resource.ts";
 import { resourceEnvironment, settingsByResource } from "../resources/resource-settings.ts";
 
@@ -113,4 +114,14 @@ export function loadPluginSettings(plugin: string, environment: Environment, res
   const shape = { ...pluginEnvironment, ...resourceEnvironment(plugin, resources) };
   const settings = loadSettings(plugin, shape as typeof pluginEnvironment, environment);
   return { ...settings, resources: settingsByResource(plugin, resources, settings) };
+}
+
+/** How what fails is tried again. */
+export function retryLimits(settings: PluginSettings): RetryLimits {
+  return {
+    delayMs: settings.PLUGIN_RETRY_DELAY_MS,
+    delayMsMax: settings.PLUGIN_RETRY_DELAY_MS_MAX,
+    attemptsMax: settings.PLUGIN_RETRY_ATTEMPTS_MAX,
+    ageMsMax: settings.PLUGIN_RETRY_AGE_MS_MAX,
+  };
 }

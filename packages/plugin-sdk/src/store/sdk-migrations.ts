@@ -1,3 +1,4 @@
+import { ENABLEMENTS } from "../enablement/enablement-store.ts";
 import { CLAIMS } from "./claims.ts";
 import { DOUBTFUL_EFFECTS } from "./doubtful-effects.ts";
 import { RETRY_TURNS } from "./retry-turns.ts";
@@ -147,4 +148,5 @@ export const SDK_MIGRATIONS: readonly string[] = [
   SUSPECTS,
   DOUBTFUL_EFFECTS,
   WOKEN_BEHIND_A_TAKE,
+  ENABLEMENTS,
 ];

@@ -10,6 +10,7 @@ import type { Received } from "../delivery/received.ts";
 import { RetryLoop, type RetryLoopParts } from "../delivery/retry-loop.ts";
 import type { RetryLimits } from "../delivery/retry-schedule.ts";
 import type { ContextParts } from "../handlers/handler-context.ts";
+import { HANDLER_DEADLINE_MS } from "../handlers/with-deadline.ts";
 import { createSdkMetrics } from "../metrics.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
 import type { PluginDatabase } from "../store/connect-database.ts";
@@ -33,7 +34,6 @@ export interface HarnessDeliveryParts<Schema extends z.ZodObject> {
   readonly deadLetter: (record: TakenEntry["record"], verdict: Verdict) => void;
 }
 
-const HANDLER_DEADLINE_MS = 30_000;
 const LEASE_MARGIN_MS = 5_000;
 /** As in a process, unless it is told otherwise. */
 const CONCURRENCY = 16;

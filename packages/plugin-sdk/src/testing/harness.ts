@@ -22,6 +22,7 @@ import { SettingsStore } from "../store/settings-store.ts";
 import { routedRecord, type TestEvent, testEvent, type WholeTestEvent } from "./event-fixtures.ts";
 import type { FakeClock } from "./fake-clock.ts";
 import { harnessDelivery } from "./harness-delivery.ts";
+import { harnessEnablements, type TestEnablement } from "./harness-enablements.ts";
 import { TestTeams } from "./stand-ins.ts";
 
 /** What became of one delivery, so far. */
@@ -83,6 +84,7 @@ export class Harness<Schema extends z.ZodObject> {
   readonly #contexts: ContextParts;
   readonly #settings: TeamSettings<Schema>;
   readonly #delivery: ReturnType<typeof harnessDelivery<Schema>>;
+  readonly #enablements: ReturnType<typeof harnessEnablements<Schema>>;
   #settingsVersion = 0;
 
   constructor(parts: HarnessParts<Schema>) {
@@ -102,12 +104,14 @@ export class Harness<Schema extends z.ZodObject> {
       onApplied: () => {},
       onUnreadable: () => {},
     });
+    const limits = { ...RETRIES, ...parts.retries };
+    this.#enablements = harnessEnablements({ ...parts, settings: this.#settings, contexts: this.#contexts, limits });
     this.#delivery = harnessDelivery({
       ...parts,
       teams: this.#teams,
       settings: this.#settings,
       contexts: this.#contexts,
-      limits: { ...RETRIES, ...parts.retries },
+      limits,
       report: (received, report) => this.#report(received, report),
       deadLetter: (record, { reason, detail, attempts }) => {
         const { id: deliveryId } = this.#receive(record);
@@ -137,6 +141,7 @@ export class Harness<Schema extends z.ZodObject> {
   async advance(ms: number): Promise<TestOutcome[]> {
     this.clock.advance(ms);
     await this.#delivery.age(ms);
+    await this.#enablements.age(ms);
     const before = this.outcomes.length;
     await this.#delivery.runDue();
     return this.outcomes.slice(before);
@@ -148,16 +153,27 @@ export class Harness<Schema extends z.ZodObject> {
     const version = this.#settingsVersion;
     const answer = await this.#settings.initialize({ team, version, settings: settings as Record<string, unknown> });
     await this.#delivery.wake(team);
+    if (answer.status === "applied") await this.#enablements.wake(team);
     return answer;
   }
 
-  /** Every team has the plugin enabled until it is disabled here. */
-  enable(team: string): void {
-    this.#teams.set(team, true);
+  /** Every team has the plugin enabled until it is disabled here. Answers what became of `onEnable`. */
+  async enable(team: string = TEAM): Promise<TestEnablement> {
+    return await this.#switch(team, true);
   }
 
-  disable(team: string): void {
-    this.#teams.set(team, false);
+  async disable(team: string = TEAM): Promise<TestEnablement> {
+    return await this.#switch(team, false);
+  }
+
+  async #switch(team: string, enabled: boolean): Promise<TestEnablement> {
+    this.#teams.set(team, enabled);
+    return await this.#enablements.tell(team, enabled);
+  }
+
+  /** How a team's last change stands; a change that waits or failed is attempted by `advance`. */
+  async enablement(team: string = TEAM): Promise<TestEnablement> {
+    return await this.#enablements.of(team);
   }
 
   /** Calls an action as a team does. @throws Failure as the team would be told. */
