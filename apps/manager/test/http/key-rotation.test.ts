@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, expect, jest, test } from "@jest/globals";
 import {
   CompactEncrypt,
   type CryptoKey,
@@ -16,6 +16,9 @@ interface TestKey {
   readonly publicKey: CryptoKey;
   readonly privateKey: CryptoKey;
 }
+
+/** Many calls, each answered: on a busy machine that takes its time. */
+jest.setTimeout(180_000);
 
 let ground: TestGround;
 let manager: TestManager;

@@ -1,7 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { afterAll, beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { exportJWK, generateKeyPair } from "jose";
 import { appliesEverything, type FakePlugin, startFakePlugin } from "../fake-plugin.ts";
 import { createGround, eventually, registration, type TestGround, type TestManager } from "../test-manager.ts";
+
+/** Many calls, each answered: on a busy machine that takes its time. */
+jest.setTimeout(180_000);
 
 let ground: TestGround;
 let manager: TestManager;
