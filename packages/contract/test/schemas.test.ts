@@ -103,6 +103,7 @@ describe("what is left out has its documented default", () => {
     expect(registrationSchema.parse(given)).toEqual({
       ...given,
       actions: [],
+      enablements: false,
       sync: null,
       priorityEvents: [],
       publicKey: null,
