@@ -1,3 +1,19 @@
+const SUPERSEDED_BY_A_NEWER = `
+      IF p_fence AND p_revision IS NOT NULL THEN
+        SELECT greatest(
+          (SELECT max(d.revision) FROM deliveries d
+            WHERE d.team = p_team AND d.order_key = p_order_key AND d.revision > p_revision
+              AND d.outcome IN ('delivered', 'unknown')),
+          (SELECT f.revision FROM sdk_fences f
+            WHERE f.team = p_team AND f.order_key = p_order_key AND f.revision > p_revision)) INTO newest;
+        IF newest IS NOT NULL THEN
+          INSERT INTO deliveries AS d (id, team, order_key, revision, state, outcome, settled_at)
+            VALUES (p_id, p_team, p_order_key, p_revision, 'settled', 'superseded', now())
+            ON CONFLICT (id) DO UPDATE SET state = 'settled', outcome = 'superseded', settled_at = now();
+          RETURN QUERY SELECT 'superseded', coalesce(known.attempts, 0), newest::text, NULL::timestamptz; RETURN;
+        END IF;
+      END IF;`;
+
 /**
  * Migration: the fence by revision counts effects that may be there (docs/decisions/0134). As sdk_claim of before, but for an
  * older revision that comes when a newer one of its response
@@ -43,20 +59,7 @@ export const DOUBTFUL_EFFECTS = `
       END IF;
     END IF;
     IF p_order_key IS NOT NULL THEN
-      IF p_fence AND p_revision IS NOT NULL THEN
-        SELECT greatest(
-          (SELECT max(d.revision) FROM deliveries d
-            WHERE d.team = p_team AND d.order_key = p_order_key AND d.revision > p_revision
-              AND d.outcome IN ('delivered', 'unknown')),
-          (SELECT f.revision FROM sdk_fences f
-            WHERE f.team = p_team AND f.order_key = p_order_key AND f.revision > p_revision)) INTO newest;
-        IF newest IS NOT NULL THEN
-          INSERT INTO deliveries AS d (id, team, order_key, revision, state, outcome, settled_at)
-            VALUES (p_id, p_team, p_order_key, p_revision, 'settled', 'superseded', now())
-            ON CONFLICT (id) DO UPDATE SET state = 'settled', outcome = 'superseded', settled_at = now();
-          RETURN QUERY SELECT 'superseded', coalesce(known.attempts, 0), newest::text, NULL::timestamptz; RETURN;
-        END IF;
-      END IF;
+      ${SUPERSEDED_BY_A_NEWER}
       IF EXISTS (SELECT 1 FROM retries r
           WHERE r.team = p_team AND r.order_key = p_order_key AND r.delivery_id <> p_id AND NOT r.decided
             AND (p_seq IS NULL OR r.seq < p_seq)
@@ -77,6 +80,9 @@ export const DOUBTFUL_EFFECTS = `
             AND r.revision IS NULL AND NOT r.decided) THEN
         RETURN QUERY SELECT 'behind', coalesce(known.attempts, 0), NULL, NULL::timestamptz; RETURN;
       END IF;
+      -- Each statement sees what is committed when it begins: a newer one that was under way at the first question, and over at
+      -- the ones since, was seen by none of them.
+      ${SUPERSEDED_BY_A_NEWER}
     END IF;
     IF cuts > 0 AND NOT p_alone THEN
       RETURN QUERY SELECT 'suspect', coalesce(known.attempts, 0), NULL, NULL::timestamptz; RETURN;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { waitUntil } from "@plugboard/stack";
 import { z } from "zod";
 import { definePlugin, delivered, type Outcome, retry, unknown } from "../../src/index.ts";
 import { DeliveryStore } from "../../src/store/delivery-store.ts";
@@ -26,6 +27,7 @@ const open = () =>
   );
 const deliver = (revision: number | null) => harness.deliver({ response: "r-1", revision });
 const LATER_MS = 60_000;
+const WAIT_MS = 40_000;
 
 beforeEach(async () => {
   answers = [];
@@ -49,6 +51,26 @@ describe("an older revision that comes when a newer one's effect may be there", 
     for (let times = 0; times < 3; times += 1) await harness.advance(LATER_MS);
     expect(handled).toEqual([2, 2]);
     expect(harness.outcomes.map(({ outcome }) => outcome)).toEqual(["retry", "delivered", "superseded"]);
+  });
+
+  test("is superseded, where that one is settled while the older one is being claimed", async () => {
+    const deliveries = new DeliveryStore(harness.db, { leaseMs: LATER_MS, afterCut: "repeat", fence: true });
+    const revision = (number: number) => received("team-1", `event-${number}`, "r-1", [["ce_revision", `${number}`]]);
+    await deliveries.claim(revision(2), "first", null);
+    const between = await harness.db.connect();
+    await between.query("BEGIN");
+    await between.query("LOCK TABLE retries");
+    const older = deliveries.claim(revision(1), "second", null);
+    await waitUntil("the older one has asked what is delivered, and waits with what comes next", WAIT_MS, async () => {
+      const { rowCount } = await between.query(
+        "SELECT FROM pg_locks WHERE relation = 'retries'::regclass AND NOT granted",
+      );
+      return rowCount === 0 ? undefined : true;
+    });
+    await between.query("UPDATE deliveries SET state = 'settled', outcome = 'delivered' WHERE revision = 2");
+    await between.query("COMMIT");
+    between.release();
+    expect(await older).toMatchObject({ kind: "superseded" });
   });
 
   test("waits as well, while that one was cut off by a stop", async () => {
