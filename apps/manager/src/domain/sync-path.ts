@@ -12,6 +12,7 @@ import {
 } from "@plugboard/contract";
 import type { Clock } from "@plugboard/runtime";
 import type { z } from "zod";
+import { unusable } from "./plugin-answer.ts";
 import type { DecideSync, PluginAnswer, PluginCalls, RouteLookup } from "./ports.ts";
 
 export type ProcessBody = z.output<typeof processRequestSchema>;
@@ -121,7 +122,7 @@ function resultOf(plugin: string, answer: PluginAnswer): ProcessResult {
     case "unreadable":
       return without(plugin, "failed", answer.error);
     case "answered": {
-      if (answer.status !== 200) return without(plugin, "failed", `it answered ${answer.status}`);
+      if (answer.status !== 200) return without(plugin, "failed", unusable(answer));
       const verdict = executeResponseSchema.safeParse(answer.body);
       if (!verdict.success) return without(plugin, "failed", "its answer is no verdict");
       const { outcome, flags, output } = verdict.data;

@@ -37,6 +37,12 @@ export interface InitializeQueue {
   backlog(): Promise<Backlog>;
 }
 
+/** Tasks that several instances take from one queue. */
+export interface ClaimQueue<Task> {
+  /** Takes at most `limit` due tasks for `leaseMs`, during which no other instance gets them. */
+  claim(limit: number, leaseMs: number): Promise<Task[]>;
+}
+
 /** A team's settings whose secrets the plugin is to seal anew. */
 export interface ResealTask {
   readonly team: string;
@@ -45,9 +51,7 @@ export interface ResealTask {
   readonly settings: JsonObject;
 }
 
-export interface ResealQueue {
-  /** Takes due tasks for `leaseMs`, during which no other instance gets them. */
-  claim(limit: number, leaseMs: number): Promise<ResealTask[]>;
+export interface ResealQueue extends ClaimQueue<ResealTask> {
   /**
    * Stores the settings with their new seals, unless settings or key have changed meanwhile.
    * @param againInMs when the plugin is asked once more, for seals that it could not open; null when there are none.
@@ -66,9 +70,7 @@ export interface TellTask {
   readonly attempt: number;
 }
 
-export interface TellQueue {
-  /** Takes due tasks for `leaseMs`, during which no other instance gets them. */
-  claim(limit: number, leaseMs: number): Promise<TellTask[]>;
+export interface TellQueue extends ClaimQueue<TellTask> {
   /** The plugin knows; a change since is told all the same. */
   settle(task: TellTask): Promise<void>;
   putOff(task: TellTask, delayMs: number): Promise<void>;

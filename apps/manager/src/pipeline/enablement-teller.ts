@@ -1,8 +1,9 @@
 import { enablementAnswerSchema } from "@plugboard/contract";
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import type { Clock, Logger } from "@plugboard/runtime";
+import { unusable } from "../domain/plugin-answer.ts";
 import type { PluginCalls } from "../domain/ports.ts";
 import type { TellQueue, TellTask } from "../domain/work-queues.ts";
-import { PeriodicLoop } from "./periodic-loop.ts";
+import { ClaimLoop } from "./claim-loop.ts";
 
 /** Teams told of at once. */
 const BATCH = 32;
@@ -22,35 +23,21 @@ const AGAIN_MS = [1_000, 2_000, 5_000, 15_000, 60_000, 300_000, 600_000] as cons
  *
  * A plugin that knows a later version than the manager has one of a database that was not restored with the manager's.
  */
-export class EnablementTeller implements Component {
-  readonly name = "enablement-teller";
+export class EnablementTeller extends ClaimLoop<TellTask> {
   readonly #queue: TellQueue;
   readonly #calls: PluginCalls;
   readonly #logger: Logger;
-  readonly #loop: PeriodicLoop;
 
   constructor(dependencies: { queue: TellQueue; calls: PluginCalls; clock: Clock; logger: Logger }) {
+    super("enablement-teller", dependencies.queue, (task, signal) => this.#tell(task, signal), {
+      ...dependencies,
+      batch: BATCH,
+      claimMs: CLAIM_MS,
+      intervalMs: POLL_MS,
+    });
     this.#queue = dependencies.queue;
     this.#calls = dependencies.calls;
     this.#logger = dependencies.logger;
-    const work = (signal: AbortSignal) => this.#pass(signal);
-    this.#loop = new PeriodicLoop("enablement-teller", work, { ...dependencies, intervalMs: POLL_MS });
-  }
-
-  async start(): Promise<void> {
-    await this.#loop.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#loop.stop();
-  }
-
-  async #pass(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const tasks = await this.#queue.claim(BATCH, CLAIM_MS);
-      await Promise.all(tasks.map((task) => this.#tell(task, signal)));
-      if (tasks.length < BATCH) return;
-    }
   }
 
   async #tell(task: TellTask, signal: AbortSignal): Promise<void> {
@@ -65,10 +52,9 @@ export class EnablementTeller implements Component {
     const told = read.success && read.data.version === version ? read.data : null;
     if (told === null || told.status === "working") {
       const delayMs = AGAIN_MS[Math.min(task.attempt, AGAIN_MS.length) - 1] ?? AGAIN_MS[0];
-      const reason = answer.kind === "answered" ? `it answered ${answer.status}` : answer.error;
       if (told === null)
         this.#logger.warn(
-          { plugin: plugin.id, team, version, reason },
+          { plugin: plugin.id, team, version, reason: unusable(answer) },
           "a team's enablement is not known to the plugin",
         );
       return await this.#queue.putOff(task, delayMs);

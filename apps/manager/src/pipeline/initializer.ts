@@ -1,6 +1,7 @@
 import { initializeResponseSchema } from "@plugboard/contract";
 import type { Clock, Component, Logger } from "@plugboard/runtime";
 import type { ManagerMetrics } from "../domain/manager-metrics.ts";
+import { unusable } from "../domain/plugin-answer.ts";
 import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
 import { settingsApplied, settingsRefused } from "../domain/settings-state.ts";
 import type { InitializeQueue, InitializeResult, InitializeTask } from "../domain/work-queues.ts";
@@ -112,8 +113,7 @@ export class Initializer implements Component {
   }
 
   #resultOf(task: InitializeTask, answer: PluginAnswer): InitializeResult {
-    if (answer.kind !== "answered") return this.#again(task, answer.error);
-    if (answer.status !== 200) return this.#again(task, `it answered ${answer.status}`);
+    if (answer.kind !== "answered" || answer.status !== 200) return this.#again(task, unusable(answer));
     const verdict = initializeResponseSchema.safeParse(answer.body);
     if (!verdict.success) return this.#again(task, "its answer is neither applied nor refused");
     if (verdict.data.version !== task.version)

@@ -1,10 +1,11 @@
 import { resealResponseSchema } from "@plugboard/contract";
-import type { Clock, Component, Logger } from "@plugboard/runtime";
+import type { Clock, Logger } from "@plugboard/runtime";
+import { unusable } from "../domain/plugin-answer.ts";
 import type { PluginAnswer, PluginCalls } from "../domain/ports.ts";
 import type { JsonObject } from "../domain/records.ts";
 import { replaceSeals, sealsNotTo } from "../domain/sealed-settings.ts";
 import type { ResealQueue, ResealTask } from "../domain/work-queues.ts";
-import { PeriodicLoop } from "./periodic-loop.ts";
+import { ClaimLoop } from "./claim-loop.ts";
 
 /** Teams asked about at once. */
 const BATCH = 16;
@@ -24,34 +25,21 @@ const LOST_MS = 60_000;
  *      ▲                          ├──► some could not be opened: those that could are stored; again in a minute
  *      └──────────────────────────┴──► no answer, or settings or key changed meanwhile: again later
  */
-export class Resealer implements Component {
-  readonly name = "resealer";
+export class Resealer extends ClaimLoop<ResealTask> {
   readonly #queue: ResealQueue;
   readonly #calls: PluginCalls;
   readonly #logger: Logger;
-  readonly #loop: PeriodicLoop;
 
   constructor(dependencies: { queue: ResealQueue; calls: PluginCalls; clock: Clock; logger: Logger }) {
+    super("resealer", dependencies.queue, (task, signal) => this.#reseal(task, signal), {
+      ...dependencies,
+      batch: BATCH,
+      claimMs: CLAIM_MS,
+      intervalMs: POLL_MS,
+    });
     this.#queue = dependencies.queue;
     this.#calls = dependencies.calls;
     this.#logger = dependencies.logger;
-    this.#loop = new PeriodicLoop("resealer", (signal) => this.#pass(signal), { ...dependencies, intervalMs: POLL_MS });
-  }
-
-  async start(): Promise<void> {
-    await this.#loop.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#loop.stop();
-  }
-
-  async #pass(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const tasks = await this.#queue.claim(BATCH, CLAIM_MS);
-      await Promise.all(tasks.map((task) => this.#reseal(task, signal)));
-      if (tasks.length < BATCH) return;
-    }
   }
 
   async #reseal(task: ResealTask, signal: AbortSignal): Promise<void> {
@@ -67,7 +55,7 @@ export class Resealer implements Component {
     );
     const resealed = sealsOf(answer, seals.length);
     if (resealed === null) {
-      this.#logger.warn({ plugin: plugin.id, team, version, reason: reasonOf(answer) }, "secrets not sealed anew");
+      this.#logger.warn({ plugin: plugin.id, team, version, reason: unusable(answer) }, "secrets not sealed anew");
       return await this.#queue.putOff(task, RETRY_MS);
     }
     const bySeal = new Map(seals.map((seal, index) => [seal, resealed[index] ?? seal]));
@@ -83,8 +71,4 @@ function sealsOf(answer: PluginAnswer, count: number): readonly (string | null)[
   if (answer.kind !== "answered" || answer.status !== 200) return null;
   const read = resealResponseSchema.safeParse(answer.body);
   return read.success && read.data.seals.length === count ? read.data.seals : null;
-}
-
-function reasonOf(answer: PluginAnswer): string {
-  return answer.kind === "answered" ? `it answered ${answer.status}` : answer.error;
 }
