@@ -28,6 +28,10 @@ export function chartOf(result: Result): string | undefined {
     case "table":
     case "fairness":
     case "freshness":
+    case "sdk-overhead":
+    case "sdk-sink":
+    case "sdk-slow-team":
+    case "sdk-backlog":
       return undefined;
   }
 }

@@ -143,6 +143,12 @@ export class ControlPlane {
     return { ...this.#shared, MANAGER_URL: this.url, MANAGER_TOKEN: this.#routerToken };
   }
 
+  /** What a plugin of this installation is told, but for its port, database, topics and group. */
+  async pluginEnvironment(plugin: string): Promise<Record<string, string>> {
+    const { token } = (await this.call("POST", "/v1/tokens", { role: "plugin", subject: plugin })) as { token: string };
+    return { ...this.#shared, MANAGER_URL: this.url, MANAGER_TOKEN: token };
+  }
+
   async close(): Promise<void> {
     await this.endManager("SIGTERM");
   }

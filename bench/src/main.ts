@@ -2,12 +2,17 @@ import { Command } from "commander";
 import { measureCost, measureScale, measureTable } from "./comparisons.ts";
 import { measureFairness } from "./fairness.ts";
 import { measureFreshness } from "./freshness.ts";
+import { printed } from "./grid.ts";
 import { measureLatency } from "./latency.ts";
 import { type CommonOptions, withCommonOptions } from "./options.ts";
 import { writeReport } from "./report.ts";
 import type { Result } from "./result.ts";
 import { saveResult } from "./result-files.ts";
-import { gridsOf, printed } from "./tables.ts";
+import { measureBacklog } from "./sdk/backlog.ts";
+import { measureOverhead, measureSink } from "./sdk/measure-consumers.ts";
+import { type SdkOptions, withSdkOptions } from "./sdk/sdk-options.ts";
+import { measureSlowTeam } from "./sdk/slow-team.ts";
+import { gridsOf } from "./tables.ts";
 import { measureThroughput, say } from "./throughput.ts";
 
 /** `npm run bench`: measures Plugboard's router beside others, and checks every copy that any of them writes. */
@@ -42,15 +47,46 @@ withCommonOptions(program.command("all").description("all of these, one after th
     for (const { measure } of MEASUREMENTS) await measured(measure, options);
   },
 );
+
+const SDK_MEASUREMENTS = [
+  { name: "overhead", description: "what the SDK costs beside a bare consumer", measure: measureOverhead },
+  {
+    name: "sink",
+    description: "one at a time, concurrent and batched calls to a slow third party",
+    measure: measureSink,
+  },
+  {
+    name: "slow-team",
+    description: "what the other teams notice of one whose third party hangs or refuses",
+    measure: measureSlowTeam,
+  },
+  {
+    name: "backlog",
+    description: "one team's backlog while others' deliveries come in",
+    measure: measureBacklog,
+  },
+] as const;
+
+const sdk = program.command("sdk").description("plugins written with the SDK");
+for (const { name, description, measure } of SDK_MEASUREMENTS)
+  withSdkOptions(sdk.command(name).description(description)).action(async (options: SdkOptions) =>
+    kept(await measure(options)),
+  );
+
 program
   .command("report")
-  .description("put the results into docs/performance.md and draw their charts")
-  .action(() => say(`docs/performance.md shows: ${writeReport().join(", ") || "no result yet"}`));
+  .description("put the results into the documents that show them, and draw their charts")
+  .action(() => {
+    for (const { document, names } of writeReport()) say(`${document} shows: ${names.join(", ") || "no result yet"}`);
+  });
 
 await program.parseAsync();
 
 async function measured(measure: (options: CommonOptions) => Promise<Result>, options: CommonOptions): Promise<void> {
-  const result = await measure(options);
+  kept(await measure(options));
+}
+
+function kept(result: Result): void {
   for (const grid of gridsOf(result)) say(printed(grid));
   say(`written to ${saveResult(result)}`);
 }

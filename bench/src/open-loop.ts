@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { build, type Histogram } from "hdr-histogram-js";
 import { z } from "zod";
 import { createProducer } from "./bench-kafka.ts";
+import { pacedSends } from "./paced-sends.ts";
 import { messageOf } from "./produce-backlog.ts";
 import { type FetchedCopy, TopicFetcher } from "./topic-fetcher.ts";
 import { Verifier, verdictSchema } from "./verifier.ts";
@@ -46,8 +47,6 @@ const PROBE_RECORDS = 50;
 const PROBE_MS = 90_000;
 /** How long copies may be outstanding when the last record was sent. */
 const LAST_COPIES_MS = 30_000;
-/** The timer's own resolution: what is due is sent together. */
-const TICK_MS = 1;
 const MICROSECONDS = 1_000;
 /** Live and bulk. */
 const LANES = 2;
@@ -81,7 +80,6 @@ export class OpenLoop {
   #good = 0;
   #startedAtMs = Number.POSITIVE_INFINITY;
   #sendDelayMaxMs = 0;
-  #failure: unknown;
 
   constructor(job: OpenLoopJob) {
     this.#job = job;
@@ -106,11 +104,15 @@ export class OpenLoop {
       await this.#until(this.#probed, PROBE_MS);
       this.#startedAtMs = performance.now();
       const fromMs = performance.timeOrigin + this.#startedAtMs + warmUpSeconds * 1_000;
-      await this.#pace();
+      this.#sendDelayMaxMs = await pacedSends({
+        from: PROBE_RECORDS,
+        to: recordsOf(this.#job),
+        intendedAtMs: (serial) => this.#intendedAtMs(serial),
+        send: (from, to) => this.#send(from, to),
+      });
       await this.#until(this.#expected, LAST_COPIES_MS).catch(() => {});
       stopped = true;
       await following;
-      if (this.#failure !== undefined) throw this.#failure;
       return this.#answer(fromMs, fromMs + seconds * 1_000);
     } finally {
       stopped = true;
@@ -120,34 +122,12 @@ export class OpenLoop {
     }
   }
 
-  /** Sends each record when it is due; sends do not wait for each other. */
-  async #pace(): Promise<void> {
-    const records = recordsOf(this.#job);
-    const sends: Promise<void>[] = [];
-    for (let next = PROBE_RECORDS; next < records && this.#failure === undefined; ) {
-      const now = performance.now();
-      let due = next;
-      while (due < records && this.#intendedAtMs(due) <= now) due++;
-      if (due > next) {
-        this.#sendDelayMaxMs = Math.max(this.#sendDelayMaxMs, now - this.#intendedAtMs(next));
-        sends.push(this.#send(next, due));
-        next = due;
-      }
-      await sleep(TICK_MS);
-    }
-    await Promise.all(sends);
-  }
-
   async #send(from: number, to: number): Promise<void> {
     const { input, inputPartitions } = this.#job;
     const messages = Array.from({ length: to - from }, (_, index) =>
       messageOf(this.#workload, from + index, input, inputPartitions),
     );
-    try {
-      await this.#producer.send({ messages, acks: -1 });
-    } catch (error) {
-      this.#failure ??= error;
-    }
+    await this.#producer.send({ messages, acks: -1 });
   }
 
   async #follow(fetcher: TopicFetcher, stopped: () => boolean): Promise<void> {
@@ -192,7 +172,6 @@ export class OpenLoop {
   async #until(copies: number, deadlineMs: number): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     while (this.#good < copies) {
-      if (this.#failure !== undefined) throw this.#failure;
       if (performance.now() > deadline)
         throw new Error(`only ${this.#good} of ${copies} copies within ${deadlineMs} ms`);
       await sleep(10);

@@ -98,7 +98,8 @@ export function resultName(measurement: string, options: CommonOptions, usualRep
   return full ? measurement : `trial-${measurement}`;
 }
 
-function wholeNumber(least: number): (text: string) => number {
+/** Of an option: a whole number that is not less than this. @throws InvalidArgumentError for any other text. */
+export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d{1,9}$/.test(text) || value < least)

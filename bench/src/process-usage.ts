@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { mean } from "simple-statistics";
 import type { Span } from "./append-times.ts";
 
 const SAMPLE_MS = 100;
@@ -9,6 +10,7 @@ const PAGE_BYTES = 4_096;
 interface Sample {
   readonly atMs: number;
   readonly cpuSeconds: number;
+  readonly rssBytes: number;
 }
 
 /** CPU time and memory of processes while a run goes on, as the kernel counts them (/proc: Linux only). */
@@ -40,12 +42,20 @@ export class ProcessUsage {
     return sum;
   }
 
+  /** Memory that all of them held on average in a span of time, bytes. @throws without a sample in it. */
+  rssBytesMean({ fromMs, toMs }: Span): number {
+    let sum = 0;
+    for (const samples of this.#samples.values())
+      sum += mean(samples.filter(({ atMs }) => atMs >= fromMs && atMs <= toMs).map(({ rssBytes }) => rssBytes));
+    return sum;
+  }
+
   #sample(): void {
     let rssBytes = 0;
     for (const [pid, samples] of this.#samples) {
       const now = readUsage(pid);
       if (now === undefined) continue;
-      samples.push({ atMs: Date.now(), cpuSeconds: now.cpuSeconds });
+      samples.push({ atMs: Date.now(), ...now });
       rssBytes += now.rssBytes;
     }
     this.#rssBytesMax = Math.max(this.#rssBytesMax, rssBytes);
@@ -53,7 +63,7 @@ export class ProcessUsage {
 }
 
 /** CPU seconds used until a moment, from samples in order. */
-export function usedAt(samples: readonly Sample[], atMs: number): number {
+export function usedAt(samples: readonly Omit<Sample, "rssBytes">[], atMs: number): number {
   const after = samples.findIndex((sample) => sample.atMs >= atMs);
   const next = samples[after];
   if (next === undefined) return samples.at(-1)?.cpuSeconds ?? 0;

@@ -2,23 +2,31 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectRoot } from "@plugboard/stack";
 import { chartOf } from "./chart.ts";
+import { markdown } from "./grid.ts";
 import type { Result } from "./result.ts";
 import { readResults } from "./result-files.ts";
-import { gridsOf, markdown } from "./tables.ts";
+import { gridsOf } from "./tables.ts";
 
-const DOCUMENT = "docs/performance.md";
+/** What shows the results, each those that it is for. */
+const DOCUMENTS = [
+  { document: "docs/performance.md", shows: ({ kind }: Result) => !kind.startsWith("sdk-") },
+  { document: "docs/guarantees.md", shows: ({ kind }: Result) => kind.startsWith("sdk-") },
+] as const;
 const CHARTS = "bench/results";
 
-/** Puts all results that are no trials into docs/performance.md, and draws their charts. @returns the names of results. */
-export function writeReport(): string[] {
-  const results = readResults();
-  for (const result of results) {
+/** Puts all results that are no trials into their documents, and draws their charts. @returns the names of results by document. */
+export function writeReport(): { readonly document: string; readonly names: readonly string[] }[] {
+  const all = readResults();
+  for (const result of all) {
     const svg = chartOf(result);
     if (svg !== undefined) writeFileSync(join(projectRoot(), CHARTS, `${result.name}.svg`), svg);
   }
-  const file = join(projectRoot(), DOCUMENT);
-  writeFileSync(file, withResults(readFileSync(file, "utf8"), results));
-  return results.map(({ name }) => name);
+  return DOCUMENTS.map(({ document, shows }) => {
+    const results = all.filter(shows);
+    const file = join(projectRoot(), document);
+    writeFileSync(file, withResults(readFileSync(file, "utf8"), results));
+    return { document, names: results.map(({ name }) => name) };
+  });
 }
 
 /**
@@ -37,7 +45,7 @@ export function withResults(document: string, results: readonly Result[]): strin
     },
   );
   const homeless = [...byName.keys()].filter((name) => !placed.has(name));
-  if (homeless.length > 0) throw new Error(`${DOCUMENT} has no place for: ${homeless.join(", ")}`);
+  if (homeless.length > 0) throw new Error(`its document has no place for: ${homeless.join(", ")}`);
   return filled;
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { sdkResults } from "./sdk/sdk-result.ts";
 import { verdictSchema as verdict } from "./verifier.ts";
 import { workloadSpecSchema as workload } from "./workload.ts";
 
@@ -108,6 +109,10 @@ export const resultSchema = z.discriminatedUnion("kind", [
     coldStartsMs: z.array(z.number()),
     enablementsPerSecond: z.number().nullable(),
   }),
+  z.object({ ...common, ...sdkResults.overhead }),
+  z.object({ ...common, ...sdkResults.sink }),
+  z.object({ ...common, ...sdkResults.slowTeam }),
+  z.object({ ...common, ...sdkResults.backlog }),
 ]);
 export type Result = z.infer<typeof resultSchema>;
 export type Machine = z.infer<typeof machine>;

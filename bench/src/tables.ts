@@ -1,15 +1,11 @@
-import Table from "cli-table3";
+import { decimal, type Grid, megabytes, rangeText, ratioText, thousands } from "./grid.ts";
 import { PEERS } from "./peers.ts";
 import type { FairnessRun, LatencyRun, Result, ThroughputRun, ThroughputSet } from "./result.ts";
-import { quantileOf, ratioOf, type Spread, spreadOf } from "./summary.ts";
+import { backlogGrid } from "./sdk/backlog-table.ts";
+import { overheadGrid, sinkGrid } from "./sdk/sdk-tables.ts";
+import { slowTeamGrids } from "./sdk/slow-team-tables.ts";
+import { quantileOf, ratioOf, spreadOf } from "./summary.ts";
 import type { Faults } from "./verifier.ts";
-
-/** A table as it is printed and as docs/performance.md shows it. */
-export interface Grid {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
 
 const COMPARED = [
   { id: "streams", title: "× Kafka Streams" },
@@ -29,18 +25,15 @@ export function gridsOf(result: Result): Grid[] {
       return [fairnessGrid(result), fairnessGoalGrid(result.runs)];
     case "freshness":
       return [freshnessGrid(result.changes), tableCheckGrid(result.tables)];
+    case "sdk-overhead":
+      return [overheadGrid(result)];
+    case "sdk-sink":
+      return [sinkGrid(result)];
+    case "sdk-slow-team":
+      return slowTeamGrids(result);
+    case "sdk-backlog":
+      return [backlogGrid(result)];
   }
-}
-
-export function printed(grid: Grid): string {
-  const table = new Table({ head: [...grid.head], style: { head: [], border: [] } });
-  table.push(...grid.rows.map((row) => [...row]));
-  return `${grid.title}\n${table.toString()}`;
-}
-
-export function markdown({ title, head, rows }: Grid): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  return [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
 function throughputGrid(set: ThroughputSet): Grid {
@@ -244,14 +237,3 @@ export function titleOf(peer: string | undefined): string {
     PEERS.find(({ id }) => id === peer)?.title ?? (peer === "direct" ? "no router: produced, consumed" : (peer ?? ""))
   );
 }
-
-function rangeText(spread: Spread | undefined, text: (value: number) => string): string {
-  if (spread === undefined) return "–";
-  return spread.count === 1 ? text(spread.median) : `${text(spread.median)} (${text(spread.min)}–${text(spread.max)})`;
-}
-
-const thousands = (value: number | undefined) =>
-  value === undefined ? "–" : Math.round(value).toLocaleString("en-US");
-const decimal = (value: number | undefined) => (value === undefined ? "–" : value.toFixed(value < 10 ? 2 : 1));
-const megabytes = (bytes: number | undefined) => (bytes === undefined ? "–" : `${Math.round(bytes / 1e6)} MB`);
-const ratioText = (ratio: number | undefined) => (ratio === undefined ? "–" : ratio.toFixed(2));

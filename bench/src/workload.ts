@@ -121,6 +121,11 @@ export class Workload {
     return { key: Buffer.from(this.keyText(serial)), value: this.value(serial), headers: this.#headers(serial) };
   }
 
+  /** The event's own id: a letter and the serial. */
+  eventId(serial: number): string {
+    return `e${digits(serial, SERIAL_DIGITS)}`;
+  }
+
   keyText(serial: number): string {
     return this.spec.key === "team" ? teamId(this.teamOf(serial)) : responseId(this.responseOf(serial));
   }
@@ -178,7 +183,7 @@ export class Workload {
         ? [[EVENT_HEADER.contentType, STRUCTURED_CONTENT_TYPE]]
         : [
             [EVENT_HEADER.specversion, "1.0"],
-            [EVENT_HEADER.id, `e${digits(serial, SERIAL_DIGITS)}`],
+            [EVENT_HEADER.id, this.eventId(serial)],
             [EVENT_HEADER.source, "bench"],
             [EVENT_HEADER.type, "onResponse"],
             [EVENT_HEADER.time, OCCURRED_AT],
