@@ -20,4 +20,8 @@ test("a process that works is seen to work, and to hold memory", () => {
   usage.stop();
   expect(usage.cpuSeconds({ fromMs, toMs: Date.now() })).toBeGreaterThan(0.05);
   expect(usage.rssBytesMax).toBeGreaterThan(10_000_000);
+  const mean = usage.rssBytesMean({ fromMs: 0, toMs: Date.now() });
+  expect(mean).toBeGreaterThan(10_000_000);
+  expect(mean).toBeLessThanOrEqual(usage.rssBytesMax);
+  expect(() => usage.rssBytesMean({ fromMs: 0, toMs: 1 })).toThrow();
 });

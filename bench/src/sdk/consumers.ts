@@ -113,9 +113,21 @@ export const SINK_CONSUMERS: readonly ConsumerKind[] = [
     plugin: { id: "sink", handling: "one", identity: "recorded", outcomes: "all" },
   },
   {
+    id: "sdk-concurrent-none",
+    title: "SDK, no identity, 16 at once",
+    script: plugin("sink"),
+    plugin: { id: "sink", handling: "one", identity: "none", outcomes: "all" },
+  },
+  {
     id: "sdk-batch",
     title: "SDK, onBatch (up to 50 of a team, 16 batches at once)",
     script: plugin("sink"),
     plugin: { id: "sink", handling: "batch", identity: "recorded", outcomes: "all" },
+  },
+  {
+    id: "sdk-batch-none",
+    title: "SDK, no identity, onBatch",
+    script: plugin("sink"),
+    plugin: { id: "sink", handling: "batch", identity: "none", outcomes: "all" },
   },
 ];

@@ -19,7 +19,7 @@ export function withSdkOptions(command: Command): Command {
     .option("--records <number>", "deliveries of the usual backlog", wholeNumber(100))
     .option("--teams <number>", "teams that deliveries are of", wholeNumber(1))
     .option("--repeats <number>", "how often each is run", wholeNumber(1))
-    .option("--only <ids...>", "only these consumers")
+    .option("--only <ids...>", "only these consumers, phases (quiet, hangs, refuses) or lanes")
     .option("--seconds <number>", "measured seconds of an open loop", wholeNumber(1))
     .option("--rate <number>", "deliveries per second of an open loop", wholeNumber(1))
     .addOption(new Option("--disk <kind>", "where the broker's data are").choices(["tmpfs", "disk"]).default("tmpfs"))

@@ -58,6 +58,8 @@ const memory = { rssBytesFirst: z.number(), rssBytesLast: z.number(), rssBytesMa
 const slowTeamRun = z.object({
   phase: z.string(),
   ...latencies,
+  /** p99 of what was sent after the first ten seconds; null for a shorter phase. */
+  laterP99Ms: z.number().nullable(),
   /** The slow team's deliveries: sent, and taken while it was slow. */
   slowSent: z.int(),
   slowTaken: z.int(),

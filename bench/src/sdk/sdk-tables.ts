@@ -9,6 +9,7 @@ const PEERS = {
   overhead: [
     { id: "kafkajs-each-message", title: "× eachMessage" },
     { id: "kafkajs-each-batch", title: "× eachBatch" },
+    { id: "sdk-none", title: "× SDK without identity" },
   ],
   sink: [
     { id: "kafkajs-each-message", title: "× one at a time by hand" },

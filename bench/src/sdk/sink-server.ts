@@ -22,7 +22,7 @@ let counts = new Uint8Array(serials);
 let arrivals = new Float64Array(serials).fill(Number.NaN);
 let taken = 0;
 const treatments = new Map<string, Treatment>();
-const hanging = new Map<string, Set<ServerResponse>>();
+const hanging = new Map<string, Map<ServerResponse, readonly SinkItem[]>>();
 
 const server = createServer({ keepAlive: true }, (request, response) => {
   answer(request, response).catch(() => response.destroy());
@@ -61,8 +61,8 @@ async function take(items: readonly SinkItem[], response: ServerResponse): Promi
   const team = items[0]?.team ?? "";
   switch (treatments.get(team) ?? "answers") {
     case "hangs": {
-      const held = hanging.get(team) ?? new Set();
-      hanging.set(team, held.add(response));
+      const held = hanging.get(team) ?? new Map();
+      hanging.set(team, held.set(response, items));
       response.once("close", () => held.delete(response));
       return;
     }
@@ -83,12 +83,11 @@ function count(serial: number, atMs: number): void {
   if (before < COUNT_MAX) counts[serial] = before + 1;
 }
 
-/** What a team is owed no answer for is cut off once it is treated otherwise, as by a server that starts again. */
+/** Calls that hang, and whose caller still waits, are answered once their team is treated otherwise. */
 function treat(team: string, treatment: Treatment, response: ServerResponse): void {
   treatments.set(team, treatment);
-  if (treatment !== "hangs") {
-    for (const held of hanging.get(team) ?? []) held.destroy();
-    hanging.delete(team);
-  }
+  const held = [...(hanging.get(team) ?? [])];
+  hanging.delete(team);
   response.end();
+  for (const [call, items] of held) void take(items, call);
 }

@@ -29,6 +29,7 @@ function latencyGrid({ teams, slowTimes, ratePerSecond, seconds }: SlowTeamResul
     head: [
       "one team",
       ...["p50", "p99", "max"].map((name) => `${name} ms (median, range)`),
+      "p99 ms of what was sent after 10 s",
       "load late by at most",
       "its deliveries taken meanwhile",
       "waiting in the due-time table, most",
@@ -46,6 +47,7 @@ function latencyGrid({ teams, slowTimes, ratePerSecond, seconds }: SlowTeamResul
         spread(({ p50Ms }) => p50Ms),
         spread(({ p99Ms }) => p99Ms),
         spread(({ maxMs }) => maxMs),
+        rangeText(spreadOf(runs.flatMap(({ laterP99Ms }) => laterP99Ms ?? [])), decimal),
         `${decimal(spreadOf(runs.map(({ sendDelayMsMax }) => sendDelayMsMax))?.max)} ms`,
         `${sum(({ slowTaken }) => slowTaken)} of ${sum(({ slowSent }) => slowSent)}`,
         thousands(spreadOf(runs.map(({ retriesMax }) => retriesMax))?.max),

@@ -19,7 +19,8 @@ import type { Treatment } from "./sink-server.ts";
 
 const TEAMS = 100;
 const PER_SECOND = 200;
-const SECONDS = 30;
+/** Longer than a handler's deadline, so that calls are given up within it. */
+const SECONDS = 40;
 const REPEATS = 5;
 const ANSWER_MS = 5;
 const SLOW_TEAM = 7;
@@ -29,6 +30,10 @@ const SLOW_TIMES = 10;
 const WARM_UP_SECONDS = 15;
 const CAUGHT_UP_MS = 240_000;
 const COMMITTED_MS = 30_000;
+/** By then a team that is slow is known to be. */
+const LATER_SECONDS = 10;
+/** Until what was sent last has come as far as it does. */
+const MOMENT_MS = 1_000;
 const TABLE_LOOK_MS = 1_000;
 /** Memory of the first and the last so many of a run. */
 const MEMORY_SPAN_MS = 60_000;
@@ -115,10 +120,13 @@ async function runPhase(
   const caughtUpMs = performance.now() - healedAtMs;
   const retriesMax = await table.stop();
   const memoryMs = Math.min(MEMORY_SPAN_MS, (toMs - fromMs) / 3);
+  const arrivals = await sink.arrivals();
+  const later = { ...span, from: span.from + rate * LATER_SECONDS };
   const isOther = (serial: number) => workload.teamOf(serial) !== SLOW_TEAM;
   return {
     phase: id,
-    ...latenciesOf(span, await sink.arrivals(), isOther),
+    ...latenciesOf(span, arrivals, isOther),
+    laterP99Ms: seconds > LATER_SECONDS ? latenciesOf(later, arrivals, isOther).p99Ms : null,
     sendDelayMsMax: span.sendDelayMsMax,
     slowTaken: slowDuring.taken,
     slowSent: slowDuring.sent,
@@ -130,7 +138,6 @@ async function runPhase(
     rssBytesMax: usage.rssBytesMax,
   };
 }
-const MOMENT_MS = 1_000;
 
 /** What of the slow team's was taken while it was slow. */
 function countSlow(
@@ -210,9 +217,9 @@ async function verdictOf(
   };
 }
 
-function runLine({ p50Ms, p99Ms, maxMs, retriesMax, caughtUpMs, rssBytesLast }: SlowTeamRun): string {
+function runLine({ p50Ms, p99Ms, maxMs, laterP99Ms, retriesMax, caughtUpMs, rssBytesLast }: SlowTeamRun): string {
   const after =
     caughtUpMs === null ? "NOT all taken afterwards" : `all taken ${(caughtUpMs / 1_000).toFixed(1)} s after`;
-  const others = `others: p50 ${p50Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} max ${maxMs.toFixed(1)} ms`;
+  const others = `others: p50 ${p50Ms.toFixed(1)} p99 ${p99Ms.toFixed(1)} max ${maxMs.toFixed(1)} ms, p99 after 10 s ${laterP99Ms?.toFixed(1)}`;
   return `  ${others}; ${retriesMax} waited at most; ${after}; ${Math.round(rssBytesLast / 1e6)} MB`;
 }

@@ -8,6 +8,7 @@ const run = (phase: string, p99Ms: number, own: Partial<SlowTeamRun> = {}): Slow
   p50Ms: 5,
   p99Ms,
   maxMs: 2 * p99Ms,
+  laterP99Ms: p99Ms / 2,
   sendDelayMsMax: 1,
   slowSent: 10,
   slowTaken: 0,
