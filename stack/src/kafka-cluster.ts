@@ -20,6 +20,11 @@ export interface KafkaOptions {
   /** `small` (default) starts fast and takes little memory; `fast` is for measurements. */
   readonly profile?: keyof typeof JVM_FLAGS;
   readonly report?: Report;
+  /**
+   * Where what the brokers log stays: a file for each start of each, with times. Without it one goes with the data.
+   * `levels` are those of loggers that say more than warnings.
+   */
+  readonly logs?: { readonly directory: string; readonly levels: Readonly<Record<string, string>> };
   /** TLS, SASL/SCRAM and ACLs; for one broker whose data does not stay. Without it anybody may do anything. */
   readonly security?: KafkaSecurity;
 }
@@ -51,9 +56,11 @@ const JVM_FLAGS = {
 const READY_MS = 60_000;
 /** Another process may take a port between finding it free and listening on it. */
 const ATTEMPTS_MAX = 3;
-const LOG_LEVELS = [
-  "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-  "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+const SIMPLE_LOGGER = "-Dorg.slf4j.simpleLogger";
+const LOG_LEVELS = [`${SIMPLE_LOGGER}.defaultLogLevel=warn`, `${SIMPLE_LOGGER}.log.kafka.server.KafkaRaftServer=info`];
+const LOG_TIMES = [
+  `${SIMPLE_LOGGER}.showDateTime=true`,
+  `${SIMPLE_LOGGER}.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX`,
 ];
 const STARTED = "Kafka Server started";
 const PORT_TAKEN = "Address already in use";
@@ -94,6 +101,7 @@ class NativeKafka implements KafkaCluster {
   readonly #options: KafkaOptions;
   readonly #nodes: readonly KafkaNode[];
   readonly #running = new Map<number, Supervised>();
+  #starts = 0;
 
   private constructor(
     java: string,
@@ -156,13 +164,12 @@ class NativeKafka implements KafkaCluster {
   async start(broker: number): Promise<void> {
     const node = this.#node(broker);
     if (this.#running.has(broker)) return;
-    const log = join(this.#directory, `kafka-${node.id}.log`);
-    rmSync(log, { force: true });
+    const log = this.#logOfNextStart(node);
     const flags = JVM_FLAGS[this.#options.profile ?? "small"];
     const classPath = ["-cp", join(this.#artifacts.libraries, "*")];
     const supervised = await supervise({
       command: this.#java,
-      args: [...flags, ...LOG_LEVELS, ...classPath, "kafka.Kafka", propertiesFile(node)],
+      args: [...flags, ...this.#logFlags(), ...classPath, "kafka.Kafka", propertiesFile(node)],
       env: process.env,
       output: { file: log },
     });
@@ -201,6 +208,25 @@ class NativeKafka implements KafkaCluster {
     await Promise.all([...this.#running.values()].map((supervised) => supervised.end(signal)));
     this.#running.clear();
     if (this.#options.dataDirectory === undefined) rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  /** Removed, where another run left one of this name: whether the broker has started is read from it. */
+  #logOfNextStart({ id }: KafkaNode): string {
+    const { logs } = this.#options;
+    this.#starts += 1;
+    const log =
+      logs === undefined
+        ? join(this.#directory, `kafka-${id}.log`)
+        : join(logs.directory, `kafka-${id}-start-${this.#starts}.log`);
+    rmSync(log, { force: true });
+    return log;
+  }
+
+  #logFlags(): string[] {
+    const { logs } = this.#options;
+    if (logs === undefined) return LOG_LEVELS;
+    const levels = Object.entries(logs.levels).map(([name, level]) => `${SIMPLE_LOGGER}.log.${name}=${level}`);
+    return [...LOG_LEVELS, ...LOG_TIMES, ...levels];
   }
 
   #node(broker: number): KafkaNode {

@@ -7,6 +7,8 @@ import { waitUntil } from "./wait-until.ts";
 export interface ProcessOptions {
   /** The source to run, from the repository's root: "apps/router/src/main.ts". */
   readonly entry: string;
+  /** The checkout it runs from; this one without it. */
+  readonly root?: string;
   readonly args?: readonly string[];
   /** Its whole environment beside PATH and HOME. */
   readonly env: Readonly<Record<string, string>>;
@@ -37,7 +39,7 @@ const DRAIN_MS = 30_000;
 /** Starts a process of the project. Resolves when it runs, not when it is ready: ask its /readyz, or `waitForLog`. */
 export async function startProcess(options: ProcessOptions): Promise<ServiceProcess> {
   const { PATH = "", HOME = "" } = process.env;
-  const root = projectRoot();
+  const { root = projectRoot() } = options;
   const node = findExecutable("node", join(root, "node_modules", ".bin")) ?? process.execPath;
   const supervised = await supervise({
     command: node,

@@ -6,6 +6,7 @@ import {
   freePorts,
   type KafkaCluster,
   type PostgresServer,
+  projectRoot,
   type RedisServer,
   startKafka,
   startPostgres,
@@ -25,6 +26,8 @@ export interface Servers {
   readonly postgres: PostgresServer;
   readonly front: Front;
   readonly managerPorts: readonly number[];
+  /** Where all processes' logs go. */
+  readonly logs: string;
 }
 
 export const BROKERS = 3;
@@ -36,12 +39,28 @@ export const PLUGIN_PARTITIONS = 3;
 const ADMIN_TOKEN = "admin-token-of-the-chaos-rig";
 const SIGNING_KEY = "signing-key-of-the-chaos-rig-of-32-bytes-or-more";
 
-/** Kafka, Redis and Postgres of one's own, and ports for managers behind one address. */
-export async function startServers(managers: number, brokers: 1 | 3 = BROKERS): Promise<Servers> {
-  const [kafka, redis, postgres] = await Promise.all([startKafka({ brokers }), startRedis(), startPostgres()]);
+/** What brokers say of replicas that are late and of ends of transactions that wait for another broker. */
+const BROKER_LOG_LEVELS = {
+  "kafka.cluster.Partition": "info",
+  "kafka.coordinator.transaction.TransactionMarkerChannelManager": "trace",
+  "kafka.coordinator.transaction.TransactionMarkerRequestCompletionHandler": "debug",
+};
+
+/**
+ * Kafka, Redis and Postgres of one's own, and ports for managers behind one address.
+ * @param logs a directory, emptied first.
+ */
+export async function startServers(managers: number, logs: string, brokers: 1 | 3 = BROKERS): Promise<Servers> {
+  rmSync(logs, { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
+  const [kafka, redis, postgres] = await Promise.all([
+    startKafka({ brokers, logs: { directory: logs, levels: BROKER_LOG_LEVELS } }),
+    startRedis(),
+    startPostgres(),
+  ]);
   const [frontPort = 0, ...managerPorts] = await freePorts(1 + managers);
   const front = await Front.listen(frontPort, managerPorts);
-  return { kafka, redis, postgres, front, managerPorts };
+  return { kafka, redis, postgres, front, managerPorts, logs };
 }
 
 /** What every rig has: servers of its own, managers behind one address, and clients to look at them and to change them. */
@@ -57,12 +76,13 @@ export class Installation {
   readonly calls: ManagerCalls;
   readonly #front: Front;
   readonly #logs: string;
+  /** The checkout that processes are made from. */
+  protected root: string;
 
-  /** @param logs a directory, emptied first. */
-  protected constructor({ kafka, redis, postgres, front, managerPorts }: Servers, logs: string) {
-    rmSync(logs, { recursive: true, force: true });
-    mkdirSync(logs, { recursive: true });
+  /** @param root the checkout that its processes run from at first. */
+  protected constructor({ kafka, redis, postgres, front, managerPorts, logs }: Servers, root: string = projectRoot()) {
     this.#logs = logs;
+    this.root = root;
     this.kafkaCluster = kafka;
     this.redis = redis;
     this.postgres = postgres;
@@ -102,7 +122,14 @@ export class Installation {
   /** Connects the clients, and makes the manager's tables. */
   protected async prepare(): Promise<void> {
     await Promise.all([this.admin.connect(), this.producer.connect()]);
-    const migration = await startProcess({ name: "migrate", entry: "apps/manager/src/migrate.ts", env: this.#env() });
+    await this.migrate();
+  }
+
+  /** Applies the migrations of the version that processes are made from. */
+  protected async migrate(): Promise<void> {
+    const { root } = this;
+    const entry = "apps/manager/src/migrate.ts";
+    const migration = await startProcess({ name: "migrate", entry, root, env: this.#env() });
     if ((await migration.exited) !== 0) throw new Error(`the migrations failed:\n${migration.logs()}`);
   }
 
@@ -114,7 +141,7 @@ export class Installation {
     nodeFlags: readonly string[] = [],
   ): Service {
     const logFile = join(this.#logs, `${name}.log`);
-    return new Service({ name, entry, port, logFile, nodeFlags, env: { ...this.#env(), ...own } });
+    return new Service({ name, entry, root: this.root, port, logFile, nodeFlags, env: { ...this.#env(), ...own } });
   }
 
   /** Has the broker write the time into a topic's records: when a record was written, whatever its producer says. */

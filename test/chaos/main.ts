@@ -21,6 +21,7 @@ interface Flags {
   readonly delivery: Delivery;
   readonly rate: number;
   readonly threads: number;
+  readonly from?: string;
   readonly short?: boolean;
   readonly list?: boolean;
   readonly hold?: boolean;
@@ -55,6 +56,10 @@ const program = new Command("npm run chaos --")
   )
   .option("--rate <number>", "events per second", positive, 300)
   .option("--threads <number>", "threads of each router", positive, 1)
+  .option(
+    "--from <commit>",
+    "all processes have that version at first; rolling-restart replaces them by this one, and the next time back",
+  )
   .option("--short", "a handful of the faults")
   .option("--list", "names the faults and ends")
   .option(
@@ -86,10 +91,10 @@ async function run(): Promise<void> {
   const chosen = FAULTS.filter(({ name }) => flags.fault.includes(name));
   const faults = chosen.length > 0 ? chosen : FAULTS.filter(({ short }) => flags.short !== true || short === true);
   say(`seed ${flags.seed}`);
-  const { delivery, rate: perSecond, seed, threads, logs } = flags;
+  const { delivery, rate: perSecond, seed, threads, from, logs } = flags;
   const { minutes, repeat, pairs: count } = flags;
   const what = count > 0 ? { faults: [], pairs: { count, of: faults } } : { faults, minutes, repeat };
-  const result = await runChaos({ seed, delivery, perSecond, threads, ...what, logs, report: say });
+  const result = await runChaos({ seed, delivery, perSecond, threads, from, ...what, logs, report: say });
   if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(result, null, 2)}\n`);
   say(reportOf(result));
   const broken = [...violations(result)].filter(([, items]) => items.length > 0);
@@ -102,6 +107,7 @@ async function run(): Promise<void> {
     ...(repeat > 1 ? [`--repeat ${repeat}`] : []),
     ...(minutes > 0 ? [`--minutes ${minutes}`] : []),
     ...(threads > 1 ? [`--threads ${threads}`] : []),
+    ...(from !== undefined ? [`--from ${from}`] : []),
   ];
   say(`Broken: ${broken.map(([what, items]) => `${items.length} ${what}`).join(", ")}. Logs: ${logs}`);
   say(`Again: npm run chaos -- --seed ${seed} --delivery ${delivery} ${again.join(" ")}`);

@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from "node:crypto";
 import { LANES, parkedGroup, pluginTopics } from "@plugboard/contract";
 import { ensureTopics } from "@plugboard/kafka";
-import { freePorts } from "@plugboard/stack";
+import { freePorts, projectRoot } from "@plugboard/stack";
 import { FETCH_BYTES_MAX } from "../../apps/router/src/adapters/partition-reader.ts";
+import { checkOutEarlierVersion, type EarlierVersion } from "./earlier-version.ts";
 import { EffectSink } from "./effect-sink.ts";
 import { BROKERS, DAY_MS, Installation, PLUGIN_PARTITIONS, type Servers, startServers } from "./installation.ts";
 import type { Service } from "./service.ts";
@@ -27,6 +28,8 @@ export interface RigOptions {
   readonly size?: { readonly managers: number; readonly routers: number };
   /** Threads of each router; 1 without it. */
   readonly threads?: number;
+  /** The commit whose version all processes have at first; this one without it. */
+  readonly from?: string;
   /** Told what is being brought up. */
   readonly report: (doing: string) => void;
 }
@@ -48,19 +51,23 @@ export class Rig extends Installation {
   readonly sink: EffectSink;
   readonly routers: Service[] = [];
   readonly plugins: Service[] = [];
+  readonly #earlier: EarlierVersion | undefined;
 
-  private constructor(options: RigOptions, servers: Servers, sink: EffectSink) {
-    super(servers, options.logs);
+  private constructor(options: RigOptions, servers: Servers, sink: EffectSink, earlier: EarlierVersion | undefined) {
+    super(servers, earlier?.root);
     this.options = options;
     this.sink = sink;
+    this.#earlier = earlier;
   }
 
   /** Brings everything up, with all plugins registered and all teams set. */
   static async open(options: RigOptions): Promise<Rig> {
+    if (options.from !== undefined) options.report(`the version of ${options.from}, and its dependencies`);
+    const earlier = options.from === undefined ? undefined : await checkOutEarlierVersion(options.from);
     options.report("three brokers, Redis, Postgres");
-    const servers = await startServers((options.size ?? SIZE).managers);
+    const servers = await startServers((options.size ?? SIZE).managers, options.logs);
     const [sinkPort = 0] = await freePorts(1);
-    const rig = new Rig(options, servers, await EffectSink.listen(sinkPort));
+    const rig = new Rig(options, servers, await EffectSink.listen(sinkPort), earlier);
     try {
       await rig.prepare();
       return rig;
@@ -146,10 +153,25 @@ export class Rig extends Installation {
     return this.caughtUp("everything is routed", ROUTER_GROUP, RESPONSES);
   }
 
+  /**
+   * The version that processes are to be replaced by, one after the other: this one, after its migrations, and the next time the
+   * earlier one again, on the newer database. Without an earlier version the one they have.
+   * @returns its checkout, of {@link Service.moveTo}.
+   */
+  async nextVersion(): Promise<string> {
+    if (this.#earlier === undefined) return this.root;
+    const isEarlier = this.root === this.#earlier.root;
+    this.root = isEarlier ? projectRoot() : this.#earlier.root;
+    this.options.report(isEarlier ? "from the earlier version to this one" : "back to the earlier version");
+    if (isEarlier) await this.migrate();
+    return this.root;
+  }
+
   override async close(): Promise<void> {
     await Promise.allSettled(this.services.map((service) => service.end("SIGKILL")));
     await this.sink.close().catch(() => {});
     await super.close();
+    this.#earlier?.remove();
   }
 
   /** Attempts and delays are short, so that a delivery that fails is a dead letter within seconds. */

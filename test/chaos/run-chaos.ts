@@ -24,6 +24,8 @@ export interface ChaosOptions extends FaultPlan<Rig> {
   readonly size?: RigOptions["size"];
   /** Of each router; 1 without it. */
   readonly threads?: number;
+  /** The commit whose version runs until a rolling restart; this one without it. */
+  readonly from?: string | undefined;
   readonly logs: string;
 }
 
@@ -64,6 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     report,
     ...(options.size !== undefined && { size: options.size }),
     ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.from !== undefined && { from: options.from }),
   });
   const load = new Load(rig.producer, options.perSecond);
   const toggler = new Toggler(rig);

@@ -1,11 +1,13 @@
 import { join } from "node:path";
-import { compileCache, projectRoot, type Supervised, supervise, waitUntil } from "@plugboard/stack";
+import { compileCache, type Supervised, supervise, waitUntil } from "@plugboard/stack";
 
 /** One process of the installation as an operator has it: an address, a log file, and signals. */
 export interface ServiceOptions {
   readonly name: string;
-  /** Its main file, from the repository's root. */
+  /** Its main file, from the checkout's root. */
   readonly entry: string;
+  /** The checkout it runs from. */
+  readonly root: string;
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   /** More flags of node, of each start. */
@@ -24,10 +26,12 @@ export class Service {
   readonly url: string;
   readonly logFile: string;
   readonly #options: ServiceOptions;
+  #root: string;
   #running: Supervised | undefined;
 
   constructor(options: ServiceOptions) {
     this.#options = options;
+    this.#root = options.root;
     this.name = options.name;
     this.logFile = options.logFile;
     this.url = `http://127.0.0.1:${options.port}`;
@@ -35,6 +39,11 @@ export class Service {
 
   get port(): number {
     return this.#options.port;
+  }
+
+  /** From its next start on it runs from that checkout. */
+  moveTo(root: string): void {
+    this.#root = root;
   }
 
   /**
@@ -47,8 +56,8 @@ export class Service {
     const own = this.#options.nodeFlags ?? [];
     this.#running = await supervise({
       command: process.execPath,
-      args: ["--conditions=source", ...own, ...nodeFlags, join(projectRoot(), this.#options.entry)],
-      cwd: projectRoot(),
+      args: ["--conditions=source", ...own, ...nodeFlags, join(this.#root, this.#options.entry)],
+      cwd: this.#root,
       env: { PATH, HOME, ...compileCache(), ...this.#options.env, PORT: String(this.#options.port), ...overrides },
       output: { file: this.logFile },
     });

@@ -43,7 +43,7 @@ export class PluginRig extends Installation {
   readonly freezes: { readonly instance: string; readonly from: number; until: number }[] = [];
 
   private constructor(options: PluginRigOptions, servers: Servers, vendor: Vendor) {
-    super(servers, options.logs);
+    super(servers);
     this.options = options;
     this.vendor = vendor;
     this.teams = Array.from({ length: options.teams }, (_, index) => `team-${index + 1}`);
@@ -52,7 +52,7 @@ export class PluginRig extends Installation {
   static async open(options: PluginRigOptions): Promise<PluginRig> {
     const { seed, size, report } = options;
     report(`${size.brokers} brokers, Redis, Postgres`);
-    const servers = await startServers(size.managers, size.brokers);
+    const servers = await startServers(size.managers, options.logs, size.brokers);
     const [vendorPort = 0] = await freePorts(1);
     const rig = new PluginRig(options, servers, await Vendor.listen(vendorPort, seed));
     try {
