@@ -242,6 +242,7 @@ function createTable(
     fetchRoutes: managerRoutes({ managerUrl: settings.MANAGER_URL, token: settings.MANAGER_TOKEN }),
     registry,
     logger,
+    l1TeamsMax: settings.ROUTER_TEAMS_KEPT,
   });
   return { table, safety: [redisSafety(redis, settings.PLUGBOARD_NAMESPACE)] };
 }

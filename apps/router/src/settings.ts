@@ -55,6 +55,10 @@ export const routerSettings = {
     env.integer(1_048_576, 4_294_967_296).default(67_108_864),
     "Memory for records read and not settled, bytes, of all threads together; fetching pauses beyond it.",
   ),
+  ROUTER_TEAMS_KEPT: setting(
+    env.integer(1_000, 2_000_000).default(50_000),
+    "Teams of the routing table that each thread keeps in memory, about 2 KB each. Fewer than are active at a time cost a question to Redis for each batch.",
+  ),
   ROUTER_PARK_AFTER_MS: setting(
     env.integer(100, 600_000).optional(),
     "How long a plugin's topic may be unwritable before its copies are parked, milliseconds. Unset: 10000, but exactly-once, where all plugins wait, 250 for a topic that brokers themselves show to be gone, leaderless or short of replicas.",

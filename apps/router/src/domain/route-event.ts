@@ -1,5 +1,6 @@
 import type { EventAttributes, Lane, PluginEntry, TeamRoute } from "@plugboard/contract";
 import { chooseLane, decideRoute, type ResolvedTeam, type UnmatchedReason } from "@plugboard/routing-table";
+import { type PlannedRoute, PlannedTeam } from "./planned-team.ts";
 import { type Admission, NO_QUOTAS } from "./quotas.ts";
 
 /*
@@ -36,7 +37,8 @@ type RouteOutcome =
 
 export type EventRouting =
   | { readonly kind: "nobody"; readonly reason: NobodyReason }
-  | { readonly kind: "team"; readonly resolved: ResolvedTeam; readonly outcomes: readonly RouteOutcome[] };
+  /** An outcome for each route. */
+  | { readonly kind: "team"; readonly routes: readonly PlannedRoute[]; readonly outcomes: readonly RouteOutcome[] };
 
 const UNKNOWN_TEAM: EventRouting = { kind: "nobody", reason: "unknown-team" };
 const NONE_ENABLED: EventRouting = { kind: "nobody", reason: "disabled" };
@@ -54,10 +56,9 @@ export function routeEvent(
   quotas: Admission = NO_QUOTAS,
 ): EventRouting {
   if (resolved === null || resolved === undefined) return UNKNOWN_TEAM;
-  const { team, plugins } = resolved;
-  if (team.plugins.length === 0) return NONE_ENABLED;
-  const outcomes = team.plugins.map((route): RouteOutcome => {
-    const plugin = plugins.get(route.id);
+  const { routes } = PlannedTeam.of(resolved);
+  if (routes.length === 0) return NONE_ENABLED;
+  const outcomes = routes.map(({ route, plugin }): RouteOutcome => {
     const decision = decideRoute({ route, plugin, event, data, path: "async" });
     if (decision.kind === "unmatched" && decision.reason !== "filter-error")
       return { kind: "unmatched", plugin: route.id, reason: decision.reason };
@@ -66,12 +67,7 @@ export function routeEvent(
         copyOf(event, route, plugin as PluginEntry, quotas)
       : { kind: "filter-error", plugin: route.id, detail: decision.detail ?? "" };
   });
-  return { kind: "team", resolved, outcomes };
-}
-
-/** Versions of the entries that decide for a plugin: `<team>.<plugin>`. */
-export function routeVersionOf({ team, plugins }: ResolvedTeam, plugin: string): string {
-  return `${team.v}.${plugins.get(plugin)?.v ?? 0}`;
+  return { kind: "team", routes, outcomes };
 }
 
 /** Over quota wins over urgent; history uses nothing of the quota up, for it is in the bulk lane anyway. */

@@ -1,9 +1,8 @@
-import { deadLetterTopic, type EventAttributes, type Refused } from "@plugboard/contract";
+import { deadLetterTopic, type Refused } from "@plugboard/contract";
 import type { ResolvedTeam } from "@plugboard/routing-table";
 import type { Clock } from "@plugboard/runtime";
 import { decodeRecord } from "../domain/decode-record.ts";
 import { type EventLine, eventLine } from "../domain/event-line.ts";
-import type { HeaderBytes } from "../domain/header-text.ts";
 import { LaneTopics } from "../domain/lane-topics.ts";
 import {
   type CopyContext,
@@ -13,11 +12,11 @@ import {
   filterErrorRecord,
   originOf,
   type ReadRecord,
-  routeHeaders,
 } from "../domain/outgoing.ts";
+import type { PlannedRoute } from "../domain/planned-team.ts";
 import type { EventTimes, OutgoingRecord, RouterMetrics, Routes, SourceBatch, SourceRecord } from "../domain/ports.ts";
 import { Quotas } from "../domain/quotas.ts";
-import { routeEvent, routeVersionOf } from "../domain/route-event.ts";
+import { routeEvent } from "../domain/route-event.ts";
 
 /** Names the router writes to and a flat event's source. */
 export interface RoutingNames {
@@ -50,33 +49,6 @@ interface Collected {
   readonly lines: EventLine[] | null;
 }
 
-/**
- * Headers that were made once for a team's entry as it is in the table: what the table forgets is forgotten here, and a
- * changed entry is another one. At most as many for a team as it has plugins, for each type of event.
- */
-class RouteHeaders {
-  readonly #ofTeam = new WeakMap<ResolvedTeam, Map<string, Map<string, HeaderBytes>>>();
-
-  of(team: ResolvedTeam, { teamId, type }: EventAttributes, plugin: string): HeaderBytes {
-    let ofTypes = this.#ofTeam.get(team);
-    if (ofTypes === undefined) {
-      ofTypes = new Map();
-      this.#ofTeam.set(team, ofTypes);
-    }
-    let ofPlugins = ofTypes.get(type);
-    if (ofPlugins === undefined) {
-      ofPlugins = new Map();
-      ofTypes.set(type, ofPlugins);
-    }
-    let headers = ofPlugins.get(plugin);
-    if (headers === undefined) {
-      headers = routeHeaders(teamId, type, plugin, routeVersionOf(team, plugin));
-      ofPlugins.set(plugin, headers);
-    }
-    return headers;
-  }
-}
-
 class Times implements EventTimes {
   count = 0;
   readonly eventMs: Float64Array;
@@ -106,7 +78,6 @@ export class BatchRouter {
   readonly #clock: Pick<Clock, "now" | "monotonic">;
   readonly #wide: () => boolean;
   readonly #topics: LaneTopics;
-  readonly #headers = new RouteHeaders();
   readonly #quotas = new Quotas();
 
   /** For those who look, not for those who route. */
@@ -188,17 +159,18 @@ export class BatchRouter {
       tally(unmatched, routing.reason);
       return;
     }
-    const { resolved: team, outcomes } = routing;
+    const { routes, outcomes } = routing;
     // Many events go to nobody: what copies share is made for the first one.
     let context: CopyContext | undefined;
-    for (const outcome of outcomes) {
+    for (const [index, outcome] of outcomes.entries()) {
+      const route = routes[index] as PlannedRoute;
       switch (outcome.kind) {
         case "copy": {
           context ??= copyContext(read);
           const topic = this.#topics.topicOf(outcome.plugin, outcome.lane);
           tally(copies, topic);
           if (outcome.overQuota) tally(overQuota, outcome.plugin);
-          outgoing.push(deliveryCopy(context, this.#headers.of(team, read.event, outcome.plugin), topic));
+          outgoing.push(deliveryCopy(context, route.headers(read.event.teamId, read.event.type), topic));
           break;
         }
         case "unmatched":
@@ -207,8 +179,9 @@ export class BatchRouter {
         case "filter-error": {
           tally(unmatched, "filter-error");
           this.#metrics.filterError(outcome.plugin);
-          const version = routeVersionOf(team, outcome.plugin);
-          outgoing.push(filterErrorRecord(read, outcome.plugin, version, outcome.detail, this.#names.deliveriesTopic));
+          outgoing.push(
+            filterErrorRecord(read, outcome.plugin, route.version, outcome.detail, this.#names.deliveriesTopic),
+          );
           break;
         }
         default:

@@ -196,7 +196,7 @@ export class LevelOne {
       joinedAsOf = Math.min(joinedAsOf, plugin.asOf);
       if (plugin.entry !== null) plugins.set(id, plugin.entry);
     }
-    const joined = slot.entry === null ? null : { team: slot.entry, plugins };
+    const joined = slot.entry === null ? null : new JoinedTeam(slot.entry, plugins);
     if (onlyOwn) Object.assign(slot, { joined, joinedAsOf, joinedGeneration: this.#pluginGeneration });
     return joined;
   }
@@ -298,6 +298,18 @@ interface TeamSlot extends Slot<TeamEntry> {
 }
 
 export type AnySlot = TeamSlot | Slot<PluginEntry>;
+
+/** Of one shape, with room for what its reader derives. */
+class JoinedTeam implements ResolvedTeam {
+  readonly team: TeamEntry;
+  readonly plugins: ReadonlyMap<string, PluginEntry>;
+  derived?: object;
+
+  constructor(team: TeamEntry, plugins: ReadonlyMap<string, PluginEntry>) {
+    this.team = team;
+    this.plugins = plugins;
+  }
+}
 
 const NOT_JOINED = { joinedAsOf: Number.NEGATIVE_INFINITY, joinedGeneration: -1 };
 
