@@ -2,6 +2,7 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { projectRoot } from "@plugboard/stack";
+import { ATTEMPTS_MAX, attempted } from "./attempted.ts";
 import { Dice } from "./dice.ts";
 import { brokerKilled } from "./faults/broker-killed.ts";
 import type { Fault } from "./faults/fault.ts";
@@ -23,8 +24,6 @@ const SEED = Number(CHAOS_SEED);
 /** A quiet machine takes a minute. Nothing is asserted of time; each wait inside has a deadline of its own, of minutes. */
 const DEADLINE_MS = 900_000;
 const PER_SECOND = 60;
-/** A port may be taken while its process is down, or a process not start: then all of it is done anew, so many times. */
-const ATTEMPTS_MAX = 3;
 
 /** Always: what loses and repeats. */
 const ALWAYS: readonly Fault[] = [routerKilled, brokerKilled];
@@ -44,7 +43,7 @@ describe(`an installation that is broken under load and healed (CHAOS_SEED=${SEE
   test.each<Delivery>(["at-least-once", "exactly-once"])(
     "has lost, misrouted and confused nothing: %s",
     async (delivery) => {
-      const result = await attempted(delivery);
+      const result = await runOnce(delivery);
       // All of it, when anything is wrong: the rig is gone by then.
       const broken = [...violations(result)].filter(([, items]) => items.length > 0);
       if (broken.length > 0) process.stderr.write(`seed ${SEED}, ${delivery}\n${reportOf(result)}`);
@@ -55,35 +54,22 @@ describe(`an installation that is broken under load and healed (CHAOS_SEED=${SEE
   );
 });
 
-/** What could not be done as it is meant says nothing about the installation; what is broken is, whatever was done. */
-async function attempted(delivery: Delivery): Promise<ChaosResult> {
-  for (let attempt = 1; ; attempt += 1) {
-    const lines: string[] = [];
-    const failure = await runOnce(delivery, lines).then(
-      (result) => {
-        const isClean = [...violations(result).values()].every((items) => items.length === 0);
-        if (!isClean || result.notDone.length === 0) return result;
-        return new Error(result.notDone.join("; "));
-      },
-      (error: Error) => error,
-    );
-    if (!(failure instanceof Error)) return failure;
-    process.stderr.write(`chaos, seed ${SEED}, ${delivery}: ${failure.message}\n${lines.join("\n")}\n`);
-    if (attempt === ATTEMPTS_MAX) throw failure;
-  }
-}
-
-async function runOnce(delivery: Delivery, lines: string[]): Promise<ChaosResult> {
+async function runOnce(delivery: Delivery): Promise<ChaosResult> {
   const dice = new Dice(SEED);
   const faults = [...ALWAYS, ...dice.shuffled(SOME).slice(0, 2)];
-  return await runChaos({
-    seed: SEED,
-    delivery,
-    perSecond: PER_SECOND,
-    faults,
-    quietMs: 1_000,
-    size: { managers: 1, routers: 2 },
-    logs: join(projectRoot(), ".plugboard", `chaos-in-tests-${delivery}`),
-    report: (line) => void lines.push(line),
-  });
+  return await attempted(
+    `chaos, seed ${SEED}, ${delivery}`,
+    (report) =>
+      runChaos({
+        seed: SEED,
+        delivery,
+        perSecond: PER_SECOND,
+        faults,
+        quietMs: 1_000,
+        size: { managers: 1, routers: 2 },
+        logs: join(projectRoot(), ".plugboard", `chaos-in-tests-${delivery}`),
+        report,
+      }),
+    (result) => [...violations(result).values()].every((items) => items.length === 0),
+  );
 }

@@ -1,6 +1,7 @@
 import type { Lane } from "@plugboard/contract";
 import type { Disturbance } from "../journal.ts";
 import type { Kind } from "./roster.ts";
+import type { SpentDeadline } from "./spent-deadlines.ts";
 import type { Landed, Trouble } from "./vendor.ts";
 
 /** One record of a plugin's lane. Times are milliseconds since 1970. */
@@ -52,6 +53,8 @@ export interface EffectHistory {
   /** In the order in which they landed, of each plugin. */
   readonly landed: readonly Landed[];
   readonly troubles: ReadonlyMap<string, readonly Trouble[]>;
+  /** What the processes logged of calls that the vendor did not answer in time, by delivery. */
+  readonly spent: ReadonlyMap<string, readonly SpentDeadline[]>;
   readonly outcomes: readonly PublishedOutcome[];
   readonly deadLetters: readonly DeadLetter[];
   /** What still stands in the due-time tables. */

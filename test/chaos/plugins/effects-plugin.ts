@@ -1,4 +1,5 @@
 import {
+  type Context,
   type Delivery,
   definePlugin,
   delivered,
@@ -10,6 +11,7 @@ import {
 } from "@plugboard/plugin-sdk";
 import { z } from "zod";
 import { HANDLER_DEADLINE_MS, type Kind } from "./roster.ts";
+import { SPENT } from "./spent-deadlines.ts";
 import type { Answer } from "./vendor.ts";
 
 /** The rig's plugins: each has its effect in another way. Which one this process is, and its name, the rig says. */
@@ -28,11 +30,39 @@ const base = {
   handlerDeadlineMs: HANDLER_DEADLINE_MS,
 };
 
-async function ask(path: string, deliveries: readonly Delivery[], signal: AbortSignal): Promise<readonly Outcome[]> {
+/** What a call needs of its handler's context. */
+type Caller = Pick<Context<unknown>, "signal" | "logger">;
+
+/** Leaves in the log that a handler's time was over before the vendor had answered: the checker believes no other word of it. */
+function noteWhenSpent(deliveries: readonly Delivery[], { signal, logger }: Caller): () => void {
+  const begun = performance.now();
+  const note = () => {
+    const waitedMs = Math.round(performance.now() - begun);
+    const { message: reason } = signal.reason as Error;
+    logger.info({ deliveries: deliveries.map(({ id }) => id), waitedMs, reason }, SPENT);
+  };
+  signal.addEventListener("abort", note, { once: true });
+  return () => signal.removeEventListener("abort", note);
+}
+
+async function ask(path: string, deliveries: readonly Delivery[], caller: Caller): Promise<readonly Outcome[]> {
+  const answered = noteWhenSpent(deliveries, caller);
+  try {
+    return await askInTime(path, deliveries, caller.signal);
+  } finally {
+    answered();
+  }
+}
+
+async function askInTime(
+  path: string,
+  deliveries: readonly Delivery[],
+  signal: AbortSignal,
+): Promise<readonly Outcome[]> {
   const items = deliveries.map(({ id, effectKey: key, team, event, data }) => {
     return { id, key, team, response: event.responseId, revision: event.revision, doomed: data.doomed === true };
   });
-  const body = JSON.stringify({ instance: CHAOS_INSTANCE, items });
+  const body = JSON.stringify({ instance: CHAOS_INSTANCE, sentAt: Date.now(), items });
   const response = await fetch(`${VENDOR_URL}/${kind}/${path}`, { method: "POST", body, signal });
   if (!response.ok) {
     await response.body?.cancel();
@@ -45,12 +75,12 @@ async function ask(path: string, deliveries: readonly Delivery[], signal: AbortS
   return answers.map((answer) => (answer === "done" ? delivered() : rejected("the vendor refuses this response")));
 }
 
-const one = async (path: string, delivery: Delivery, signal: AbortSignal) =>
-  (await ask(path, [delivery], signal))[0] ?? delivered();
+const one = async (path: string, delivery: Delivery, caller: Caller) =>
+  (await ask(path, [delivery], caller))[0] ?? delivered();
 
 /** Whoever may not repeat an effect says so of every call without an answer. */
-const oneOrUnknown = (delivery: Delivery, signal: AbortSignal) =>
-  one("effects", delivery, signal).catch((error: Error) => unknown(error.message));
+const oneOrUnknown = (delivery: Delivery, caller: Caller) =>
+  one("effects", delivery, caller).catch((error: Error) => unknown(error.message));
 
 const definitions = {
   ledger: () =>
@@ -60,8 +90,8 @@ const definitions = {
         `CREATE TABLE effects (place bigserial PRIMARY KEY, delivery text NOT NULL, response text NOT NULL, revision int NOT NULL,
            instance text NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())`,
       ],
-      onEvent: async (delivery, { transaction, signal }) => {
-        const allowed = await one("checks", delivery, signal);
+      onEvent: async (delivery, { transaction, ...caller }) => {
+        const allowed = await one("checks", delivery, caller);
         if (allowed.kind !== "delivered") return allowed;
         const { responseId, revision } = delivery.event;
         await transaction((client) =>
@@ -76,12 +106,12 @@ const definitions = {
       },
     }),
   text: () =>
-    definePlugin({ ...base, redeliver: "unsafe", onEvent: (delivery, { signal }) => oneOrUnknown(delivery, signal) }),
-  mail: () => definePlugin({ ...base, onEvent: (delivery, { signal }) => one("effects", delivery, signal) }),
+    definePlugin({ ...base, redeliver: "unsafe", onEvent: (delivery, caller) => oneOrUnknown(delivery, caller) }),
+  mail: () => definePlugin({ ...base, onEvent: (delivery, caller) => one("effects", delivery, caller) }),
   pay: () =>
     definePlugin({
       ...base,
-      onEvent: (delivery, { signal }) => oneOrUnknown(delivery, signal),
+      onEvent: (delivery, caller) => oneOrUnknown(delivery, caller),
       resolveUnknown: async ({ id }, { signal }) => {
         const response = await fetch(`${VENDOR_URL}/${kind}/effects/${id}`, { signal });
         if (!response.ok) throw new Error(`the vendor answered ${response.status}`);
@@ -92,7 +122,7 @@ const definitions = {
     definePlugin({
       ...base,
       batch: { itemsMax: 20, waitMsMax: 50 },
-      onBatch: (deliveries, { signal }) => ask("effects", deliveries, signal),
+      onBatch: (deliveries, caller) => ask("effects", deliveries, caller),
     }),
 } satisfies Record<Kind, () => unknown>;
 

@@ -14,6 +14,7 @@ import { headerText, readTopic } from "../read-topic.ts";
 import type { DeadLetter, DeliveryRow, EffectHistory, PluginCopy, PublishedOutcome } from "./effect-history.ts";
 import type { PluginRig } from "./plugin-rig.ts";
 import type { Kind, Payload } from "./roster.ts";
+import { spentDeadlinesIn } from "./spent-deadlines.ts";
 import type { Landed } from "./vendor.ts";
 
 const DELIVERIES = "deliveries";
@@ -48,6 +49,7 @@ export async function gatherEffects(rig: PluginRig, acknowledged: ReadonlySet<st
     rows,
     landed,
     troubles: vendor.troubles,
+    spent: spentDeadlinesIn(rig.instances.map(({ service }) => service.logFile)),
     outcomes,
     deadLetters,
     waiting,
@@ -105,6 +107,6 @@ async function ledgerOf(rig: PluginRig): Promise<Landed[]> {
   return await rig.query(
     "ledger",
     `SELECT 'ledger' AS kind, delivery AS id, delivery AS key, response, revision, instance, false AS orphaned,
-       (extract(epoch FROM at) * 1000)::float8 AS at FROM effects ORDER BY place`,
+       (extract(epoch FROM at) * 1000)::float8 AS at, (extract(epoch FROM at) * 1000)::float8 AS "sentAt" FROM effects ORDER BY place`,
   );
 }

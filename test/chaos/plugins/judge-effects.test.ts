@@ -32,6 +32,7 @@ const landing = (kind: Kind, revision = 1, more: Partial<Landed> = {}): Landed =
   response: "response",
   revision,
   instance: `${kind}-a`,
+  sentAt: (more.at ?? 10_050) - 20,
   at: 10_050,
   orphaned: false,
   ...more,
@@ -51,6 +52,7 @@ function whole(): EffectHistory & { readonly rows: Map<string, DeliveryRow> } {
     ]),
     landed: kinds.map((kind) => landing(kind)),
     troubles: new Map(),
+    spent: new Map(),
     outcomes: [
       ...kinds.map((kind) => ({ id: `${kind}-1`, outcome: "delivered", reason: null })),
       { id: doomed.id, outcome: "rejected", reason: "refused" },
@@ -141,11 +143,54 @@ describe("the checker of plugins", () => {
     const freezes = [{ instance: "pay-a", from: 10_000, until: 19_500 }];
     expect(brokenOf({ ...whole(), freezes, landed: again("pay") })).toEqual([]);
     const much = [{ instance: "pay-a", from: 10_000, until: 12_000 }];
-    const others = again("pay").map((one) => ({ ...one, at: one.at + 9_000 }));
+    const others = again("pay").map((one) => ({ ...one, at: one.at + 9_000, sentAt: one.sentAt + 9_000 }));
     expect(brokenOf({ ...whole(), freezes: much, landed: others })).toEqual(["doubled though looked up"]);
     expect(brokenOf({ ...whole(), landed: again("pay", { orphaned: true }) })).toEqual([]);
     const ledger = [{ instance: "ledger-a", from: 10_000, until: 19_500 }];
     expect(brokenOf({ ...whole(), freezes: ledger, landed: again("ledger") })).toEqual(["doubled in a transaction"]);
+  });
+
+  test("lets the vendor get to a call when its caller's time was over, and not a moment before", () => {
+    const landed = (sentAt: number) => again("pay", { sentAt });
+    expect(brokenOf({ ...whole(), landed: landed(15_999) })).toEqual([]);
+    expect(brokenOf({ ...whole(), landed: landed(16_000) })).toEqual(["doubled though looked up"]);
+    expect(brokenOf({ ...whole(), landed: again("text", { sentAt: 11_000 }) })).toEqual(["doubled though unsafe"]);
+    const older = (sentAt: number) =>
+      withMore(
+        [copyOf("mail", 2), copyOf("mail", 3)],
+        [landing("mail", 3, { at: 19_000 }), landing("mail", 2, { at: 19_050, sentAt })],
+        [settled("delivered"), settled("delivered")],
+      );
+    expect(brokenOf(older(15_000))).toEqual([]);
+    expect(brokenOf(older(15_100))).toEqual(["older after newer"]);
+  });
+
+  test("takes a handler's time that was over for the end of that delivery only, and only where log and row agree", () => {
+    const reason = "no answer within 4000 ms";
+    const over = { at: 14_010, waitedMs: 3_990, reason };
+    const spent = new Map([["text-1", [over]]]);
+    expect(brokenOf(withRow("text-1", settled("unknown", { reason }), { spent }))).toEqual([]);
+    const unexplained: readonly (readonly [DeliveryRow, EffectHistory["spent"]])[] = [
+      [settled("unknown", { reason }), new Map()],
+      [settled("unknown", { reason }), new Map([["text-2", [over]]])],
+      [settled("unknown", { reason }), new Map([["text-1", [{ ...over, waitedMs: 200 }]]])],
+      [settled("unknown", { reason: "an attempt was cut short" }), spent],
+    ];
+    for (const [row, spent] of unexplained)
+      expect(brokenOf(withRow("text-1", row, { spent }))).toEqual(["unknown without cause"]);
+    expect(brokenOf(withRow("text-1", settled("unknown", { reason }), { spent, landed: again("text") }))).toEqual([
+      "doubled though unsafe",
+    ]);
+    const overtaken = [
+      landing("mail", 1, { at: 10_040, sentAt: 14_020 }),
+      landing("mail", 1, { at: 10_060, sentAt: 10_000 }),
+    ];
+    const others = whole().landed.filter(({ kind }) => kind !== "mail");
+    const late = overtaken.map((one) => ({ ...one, at: one.at + 5_000 }));
+    const mail = (at: number) => new Map([["mail-1", [{ ...over, at }]]]);
+    expect(brokenOf({ ...whole(), spent: mail(14_010), landed: again("mail") })).toEqual([]);
+    expect(brokenOf({ ...whole(), spent: mail(14_010), landed: [...others, ...late] })).toEqual([]);
+    expect(brokenOf({ ...whole(), spent: mail(20_010), landed: again("mail") })).toEqual(["repeated without cause"]);
   });
 
   test("finds an `unknown` that nothing explains, or of a plugin that can tell", () => {

@@ -1,7 +1,8 @@
 import { causeBetween } from "../journal.ts";
 import type { DeadLetter, DeliveryRow, EffectHistory, PluginCopy } from "./effect-history.ts";
 import { judgeLanded } from "./judge-landed.ts";
-import { LEASE_MS, PROMISED } from "./roster.ts";
+import { HANDLER_DEADLINE_MS, LEASE_MS, PROMISED } from "./roster.ts";
+import { tellsOf } from "./spent-deadlines.ts";
 import type { Landed } from "./vendor.ts";
 
 /** What must not be. */
@@ -165,9 +166,12 @@ function judgeOutcome({ copy, row, tell, count, history }: Case, newest: number)
   }
 }
 
-/** The vendor kept an answer to itself, or something was broken while the claim that was cut short stood. */
+/**
+ * The vendor kept an answer to itself, or had not answered when the handler's time was over, as the row and the process's log both
+ * say; or something was broken while the claim that was cut short stood.
+ */
 function isInDoubt({ id, appendedAt }: PluginCopy, row: DeliveryRow, history: EffectHistory): boolean {
-  if (history.troubles.has(id)) return true;
+  if (history.troubles.has(id) || tellsOf(row.reason, history.spent.get(id) ?? [])) return true;
   const until = row.leaseUntil ?? row.settledAt ?? appendedAt;
   const from = row.leaseUntil === null ? appendedAt : row.leaseUntil - LEASE_MS;
   return causeBetween(history.disturbances, from, until) !== undefined;
@@ -238,10 +242,14 @@ function judgeOrder(
 /** How long after it has woken a process may still send what it was about to send: its handler's time, and the vendor's. */
 const WAKING_MS = 4_000;
 
-/** Whether an effect is of a process that had just woken, or of a caller that had gone: nobody can take it back. */
-export function isLate({ kind, instance, at, orphaned }: Landed, freezes: EffectHistory["freezes"]): boolean {
+/**
+ * Whether an effect is of a process that had just woken, or of a caller that had gone, for its handler's time was over when the
+ * vendor got to it: nobody can take it back.
+ */
+export function isLate({ kind, instance, sentAt, at, orphaned }: Landed, freezes: EffectHistory["freezes"]): boolean {
   // In the database nobody is late: the transaction finds its claim gone.
   if (PROMISED[kind] === "exactly-once") return false;
-  if (orphaned) return true;
+  // A vendor that has to wait for its core hears late that its caller has gone.
+  if (orphaned || at - sentAt > HANDLER_DEADLINE_MS) return true;
   return freezes.some((freeze) => freeze.instance === instance && at >= freeze.from && at <= freeze.until + WAKING_MS);
 }

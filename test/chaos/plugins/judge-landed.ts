@@ -44,8 +44,12 @@ function eitherLate({ history }: Case, first: Landed, second: Landed): boolean {
   return isLate(first, history.freezes) || isLate(second, history.freezes);
 }
 
+/** A vendor that is late may get to the second call before it gets to the first. */
 function judgeRepeated({ copy, history, count, tell }: Case, first: Landed, second: Landed): void {
+  const sentAt = Math.min(first.sentAt, second.sentAt);
   const isTroubled = history.troubles.get(copy.id)?.some(({ at }) => at >= first.at - 1 && at <= second.at) === true;
-  if (isTroubled || causeBetween(history.disturbances, first.at, second.at) !== undefined) count.repeated += 1;
+  const isSpent = history.spent.get(copy.id)?.some(({ at }) => at >= sentAt && at <= second.at) === true;
+  if (isTroubled || isSpent || causeBetween(history.disturbances, first.at, second.at) !== undefined)
+    count.repeated += 1;
   else tell("repeated without cause", `${second.at - first.at} ms later, by ${first.instance} and ${second.instance}`);
 }

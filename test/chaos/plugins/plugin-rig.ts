@@ -154,13 +154,14 @@ export class PluginRig extends Installation {
    * @throws when it is not within five minutes: something is stuck.
    */
   async settled(): Promise<void> {
-    const before = new Date();
     await this.healthy();
     for (const kind of this.options.kinds) {
       for (const lane of LANES) {
         const topic = pluginTopics(kind)[lane];
         await this.caughtUp(`${topic} is committed`, laneGroup(`plugboard.${kind}`, lane), topic);
       }
+      // What has left its topic stands in the tables by now, if it is not settled.
+      const before = new Date();
       let open = "unknown";
       await waitUntil(`${kind} has settled everything`, this.options.settleMs ?? SETTLE_MS, async () => {
         const [row] = await this.query<{ waiting: string; open: string }>(

@@ -17,6 +17,8 @@ export interface Landed {
   readonly revision: number;
   /** Which process sent it. */
   readonly instance: string;
+  /** When it did. */
+  readonly sentAt: number;
   readonly at: number;
   /** Whoever asked had gone already: killed, or tired of waiting. */
   readonly orphaned: boolean;
@@ -30,6 +32,7 @@ export interface Trouble {
 
 interface Request {
   readonly instance: string;
+  readonly sentAt: number;
   readonly items: readonly (Pick<Landed, "id" | "key" | "response" | "revision"> & { readonly doomed: boolean })[];
 }
 
@@ -98,14 +101,14 @@ export class Vendor {
       return void response.end(JSON.stringify((this.#done.has(sought) ? "done" : "not-done") satisfies Answer));
     }
     // Cut off by a process that was killed: never asked for.
-    const { instance, items } = (await json(request)) as Request;
+    const { instance, sentAt, items } = (await json(request)) as Request;
     const treatment = this.#treat(items[0]?.id ?? "");
     await pause(Math.random() * BEFORE_MS_MAX);
     const answer = (): readonly Answer[] =>
       items.map(({ doomed, ...item }) => {
         if (doomed) return "refused";
         const orphaned = response.destroyed;
-        if (what === "effects") this.landed.push({ ...item, kind, instance, orphaned, at: Date.now() });
+        if (what === "effects") this.landed.push({ ...item, kind, instance, sentAt, orphaned, at: Date.now() });
         this.#done.add(item.id);
         return "done";
       });
