@@ -1,3 +1,4 @@
+import { costGrids, showsCost } from "./cost-table.ts";
 import { decimal, type Grid, megabytes, rangeText, ratioText, thousands } from "./grid.ts";
 import { PEERS } from "./peers.ts";
 import type { FairnessRun, LatencyRun, Result, ThroughputRun, ThroughputSet } from "./result.ts";
@@ -16,7 +17,7 @@ const COMPARED = [
 export function gridsOf(result: Result): Grid[] {
   switch (result.kind) {
     case "throughput":
-      return result.sets.map(throughputGrid);
+      return showsCost(result.sets) ? costGrids(result.sets) : result.sets.map(throughputGrid);
     case "latency":
       return [latencyGrid(result.runs)];
     case "table":
