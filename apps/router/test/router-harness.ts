@@ -46,18 +46,22 @@ class FakeTable implements RoutingTable {
   async start(): Promise<void> {}
   async stop(): Promise<void> {}
 
+  known(id: string): ResolvedTeam | null | undefined {
+    return this.#blocked === undefined ? this.#entryOf(id) : undefined;
+  }
+
+  #entryOf(id: string): ResolvedTeam | null {
+    const team = this.teams.get(id);
+    return team === undefined ? null : { team, plugins: this.plugins };
+  }
+
   async resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>> {
     if (this.#blocked !== undefined) {
       const { promise: aborted, reject } = Promise.withResolvers<never>();
       signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
       await Promise.race([this.#blocked.promise, aborted]);
     }
-    return new Map(
-      teams.map((id) => {
-        const team = this.teams.get(id);
-        return [id, team === undefined ? null : { team, plugins: this.plugins }];
-      }),
-    );
+    return new Map(teams.map((id) => [id, this.#entryOf(id)]));
   }
 
   stalenessSeconds(): number {

@@ -7,14 +7,15 @@ import type { z } from "zod";
 import { TopicConsumer } from "./consumer/topic-consumer.ts";
 import { TopicRetention } from "./consumer/topic-retention.ts";
 import type { PluginDefinition } from "./define-plugin.ts";
-import { afterCut } from "./delivery/after-cut.ts";
 import { Attempter } from "./delivery/attempt.ts";
 import { CircuitBreakers } from "./delivery/circuit-breakers.ts";
 import { DeadLetters } from "./delivery/dead-letters.ts";
-import { FairPool, poolLimits } from "./delivery/fair-pool.ts";
+import { DueLater } from "./delivery/due-later.ts";
+import { FairPool, LATE_MS, poolLimits } from "./delivery/fair-pool.ts";
 import { BULK_LIMITS, HandOver, PROMPT_LIMITS } from "./delivery/hand-over.ts";
 import { oneOrBatches } from "./delivery/one-or-batches.ts";
 import { OutcomePublisher } from "./delivery/outcome-publisher.ts";
+import { QuickAttempts } from "./delivery/quick-attempts.ts";
 import type { MalformedRecord, Received } from "./delivery/received.ts";
 import { RETRIES_MAX, RetryLoop } from "./delivery/retry-loop.ts";
 import type { Drain } from "./drain.ts";
@@ -25,7 +26,7 @@ import { type PluginSettings, retryLimits } from "./settings/env-settings.ts";
 import type { TeamSettings } from "./settings/team-settings.ts";
 import { BreakerStore } from "./store/breaker-store.ts";
 import type { PluginDatabase } from "./store/connect-database.ts";
-import { DeliveryStore } from "./store/delivery-store.ts";
+import { identities } from "./store/identities.ts";
 import { Retention } from "./store/retention.ts";
 import type { RetryStore } from "./store/retry-store.ts";
 
@@ -65,12 +66,16 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
   const deadlineMs = settings.PLUGIN_HANDLER_DEADLINE_MS ?? definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
   const handling = oneOrBatches(definition, settings.PLUGIN_CONCURRENCY, clock);
-  const deliveries = new DeliveryStore(database.sdk, {
-    leaseMs,
-    afterCut: afterCut(definition),
-    fence: definition.revisions !== "all",
+  const { deliveries, attempted, underWay } = identities(definition, database.sdk, retries, leaseMs);
+  const outcomes = new OutcomePublisher({
+    plugin,
+    topic: settings.DELIVERIES_TOPIC,
+    all: definition.outcomes !== "exceptions",
+    producer,
+    metrics,
+    logger,
+    clock,
   });
-  const outcomes = new OutcomePublisher({ plugin, topic: settings.DELIVERIES_TOPIC, producer, metrics, logger, clock });
   const pool = new FairPool(poolLimits(handling.inFlightMax));
   const breakers = new CircuitBreakers({
     store: new BreakerStore(database.sdk),
@@ -84,13 +89,15 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     clock,
     logger,
   });
+  const later = new DueLater({ retries, onStored: () => loop.kick(), metrics, clock });
   const attempter = new Attempter({
     definition: handling.definition,
     instance,
     enablement: { plugin, table: wiring.table, clock },
     settings: wiring.teamSettings,
-    deliveries,
+    deliveries: attempted,
     retries,
+    later,
     breakers,
     contexts: wiring.contexts,
     limits: retryLimits(settings),
@@ -126,6 +133,20 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     draining: drain.draining,
     stopping: drain.stopping,
   });
+  const quick = new QuickAttempts({
+    definition,
+    deliveries: attempted,
+    contexts: wiring.contexts,
+    deadlineMs,
+    enablement: { plugin, table: wiring.table, clock },
+    settings: wiring.teamSettings,
+    breakers,
+    report: (received, report) => outcomes.report(received, report),
+    metrics,
+    table: loop,
+    attempter,
+  });
+  const mayBeQuick = definition.identity === "none" && definition.onEvent !== undefined && !wiring.tracing.on;
   const liveGroup = settings.PLUGIN_GROUP_ID ?? `plugboard.${plugin}`;
   const laneParts = {
     kafka: wiring.kafka,
@@ -140,7 +161,7 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
         () => attempter.attempt(received, null, signal),
         () => retries.handOver([received], PUT_OFF_MS),
       ),
-    refuse: (malformed: MalformedRecord) => attempter.refuse(malformed),
+    refuse: (malformed: MalformedRecord) => later.refuse(malformed),
     room: async (signal: AbortSignal) => {
       while (loop.full && !signal.aborted) await clock.sleep(ROOM_POLL_MS, signal);
     },
@@ -151,13 +172,18 @@ export function deliveryComponents<Schema extends z.ZodObject>(wiring: DeliveryW
     stopping: drain.stopping,
   };
   const consumerOf = (lane: Lane) => {
-    const limits = lane === "bulk" ? BULK_LIMITS : PROMPT_LIMITS;
+    const prompt = lane !== "bulk";
+    // A batch gathers, and waits for its place, within the time of its calls.
+    const slowMs = definition.onBatch === undefined ? PROMPT_LIMITS.slowMs : LATE_MS;
+    const limits = prompt ? { ...PROMPT_LIMITS, slowMs } : BULK_LIMITS;
     return new TopicConsumer({
       ...laneParts,
       lane,
+      // Bulk keeps to its turns.
+      quick: mayBeQuick && prompt ? (received) => quick.begin(received) : null,
       topic: topics[lane],
       groupId: laneGroup(liveGroup, lane),
-      handOver: new HandOver({ retries, attempter, breakers, pool, table: loop, clock, leaseMs, limits }),
+      handOver: new HandOver({ retries, underWay, attempter, breakers, pool, table: loop, clock, leaseMs, limits }),
     });
   };
   const consumers = LANES.map(consumerOf);

@@ -39,6 +39,7 @@ import type { ResourceMap } from "./resources/resource.ts";
 import { ResourceSet } from "./resources/resource-set.ts";
 import { loadPluginSettings, type PluginSettings } from "./settings/env-settings.ts";
 import { loadPrivateKeys } from "./settings/private-key.ts";
+import { SettingsFollower } from "./settings/settings-follower.ts";
 import { TeamSettings } from "./settings/team-settings.ts";
 import { openDatabase } from "./store/connect-database.ts";
 import { RetryStore } from "./store/retry-store.ts";
@@ -84,7 +85,10 @@ export async function composePlugin<Schema extends z.ZodObject, Resources extend
     server,
     first: [ground.tracing, tableComponent(table, drain.draining)],
     preStart: [connections, safetyComponent(ground)],
-    onStart: delivery === null ? [] : [delivery.outcomes, delivery.retention, delivery.breakers],
+    onStart:
+      delivery === null
+        ? []
+        : [new SettingsFollower(ground.teamSettings), delivery.outcomes, delivery.retention, delivery.breakers],
     running: [registrar, ...taking, drain],
   });
   const live = delivery?.consumers.find(({ lane }) => lane === "live");
@@ -141,6 +145,7 @@ async function layGround<Schema extends z.ZodObject>(definition: PluginDefinitio
     schema: definition.settings,
     store: new SettingsStore(database.sdk),
     keys,
+    clock: systemClock,
     check: settingsCheck(definition, contexts, drain.stopping),
     onApplied: (team) => {
       for (const listener of applied) listener(team);

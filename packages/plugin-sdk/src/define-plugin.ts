@@ -130,6 +130,18 @@ interface PluginParts<Schema extends z.ZodObject, Resources extends ResourceMap>
    */
   readonly revisions?: "latest" | "all";
   /**
+   * Whether each delivery is recorded in the plugin's database before its handler is called: `recorded` (the default). With `none`
+   * nothing is asked of the database for a delivery that goes well, which is several times as fast; one that comes again (a router's repetition,
+   * or a process that was killed before its offset moved) is handled again, an older revision also after a newer one, and
+   * `context.transaction` cannot be used. For handlers whose effect is the same however often they are called; needs `revisions: "all"`.
+   */
+  readonly identity?: "recorded" | "none";
+  /**
+   * Which outcomes are published to the topic `deliveries`, where teams see what became of each response: `all` (the default), or
+   * `exceptions`: not a delivery that went well at its first attempt. Those are counted in the metrics all the same.
+   */
+  readonly outcomes?: "all" | "exceptions";
+  /**
    * For an effect outside the plugin's database that is not one per delivery: what a third party is to take for the same. Has to
    * depend on nothing that changes from attempt to attempt; at most 200 characters.
    */

@@ -88,6 +88,12 @@ export class LayeredRoutingTable implements RoutingTable {
     }
   }
 
+  known(team: string): ResolvedTeam | null | undefined {
+    const answer = this.#l1.find(team, this.#options.clock.monotonic());
+    if (answer !== undefined) this.#options.observer.lookedUp(1, 0);
+    return answer;
+  }
+
   stalenessSeconds(): number {
     const asOf = Math.max(this.#l1.currentAsOf, this.#originAsOf);
     return (this.#options.clock.monotonic() - asOf) / 1_000;

@@ -31,6 +31,8 @@ export interface RoutingTable {
    * @throws the signal's reason when aborted.
    */
   resolve(teams: readonly string[], signal?: AbortSignal): Promise<ReadonlyMap<string, ResolvedTeam | null>>;
+  /** A team as {@link resolve} would answer it without asking anybody; undefined when somebody has to be asked. */
+  known(team: string): ResolvedTeam | null | undefined;
   /** Seconds since Redis (or, while it cannot, the manager) last told what is current; Infinity before the first answer. */
   stalenessSeconds(): number;
   position(): TablePosition;

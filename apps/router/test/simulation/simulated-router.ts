@@ -123,6 +123,7 @@ export class SimulatedRouter {
       stop: () => table.stop(),
       stalenessSeconds: () => table.stalenessSeconds(),
       position: () => table.position(),
+      known: (team) => table.known(team),
       resolve: async (teams, signal) => {
         const answer = await table.resolve(teams, signal);
         onResolved(this.process, teams, answer);

@@ -7,8 +7,11 @@ import type { RecordCopy } from "../delivery/received.ts";
  * object has (`constructor`), kafkajs takes that for an earlier value.
  */
 export function recordCopy(message: KafkaMessage, topic: string, partition: number): RecordCopy {
-  const headers = Object.entries(message.headers ?? {}).flatMap(([name, value]) =>
-    [value].flat().flatMap((item) => (Buffer.isBuffer(item) ? [[name, item] as const] : [])),
-  );
+  const headers: (readonly [name: string, value: Buffer])[] = [];
+  for (const name in message.headers) {
+    const value = message.headers[name];
+    if (Buffer.isBuffer(value)) headers.push([name, value]);
+    else if (Array.isArray(value)) for (const item of value) if (Buffer.isBuffer(item)) headers.push([name, item]);
+  }
   return { key: message.key, value: message.value, headers, readFrom: `${topic}/${partition}/${message.offset}` };
 }

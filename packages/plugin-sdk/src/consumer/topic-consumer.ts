@@ -1,14 +1,18 @@
 import type { Lane } from "@plugboard/contract";
-import type { Admin, Consumer, EachBatchPayload, KafkaClient } from "@plugboard/kafka";
+import type { Admin, Consumer, EachBatchPayload, KafkaClient, KafkaMessage } from "@plugboard/kafka";
 import { type Clock, type Component, type Logger, SparseLog } from "@plugboard/runtime";
 import { ExponentialBackoff, handleAll, retry } from "cockatiel";
 import type { FairPool } from "../delivery/fair-pool.ts";
 import type { HandOver } from "../delivery/hand-over.ts";
+import type { QuickCall } from "../delivery/quick-attempts.ts";
 import { type MalformedRecord, type Received, receive } from "../delivery/received.ts";
+import { assertTopic } from "./assert-topic.ts";
+import { beginWindow } from "./begin-window.ts";
 import { OffsetWindow } from "./offset-window.ts";
 import { PartitionAges } from "./partition-ages.ts";
 import { recordCopy } from "./record-copy.ts";
-import { handOverTogether, WindowItem } from "./window-item.ts";
+import { type ReliefParts, relieveWindow } from "./relieve-window.ts";
+import { WindowItem, type WindowParts } from "./window-item.ts";
 
 export interface TopicConsumerParts {
   readonly kafka: KafkaClient;
@@ -21,6 +25,8 @@ export interface TopicConsumerParts {
   readonly plugin: string;
   readonly flatSource: string;
   readonly pool: FairPool;
+  /** Calls handlers that may be done at once; null for a plugin whose deliveries all have to be recorded or gathered. */
+  readonly quick: ((received: Received) => QuickCall | null) | null;
   readonly attempt: (received: Received, signal: AbortSignal) => Promise<void>;
   readonly refuse: (malformed: MalformedRecord) => Promise<void>;
   readonly handOver: HandOver;
@@ -41,8 +47,6 @@ const WINDOW_BYTES_MAX = 1024 * 1024;
 const FETCH_WAIT_MS_MAX = 500;
 /** How often a window under way sends a heartbeat and commits what is contiguously done. */
 const TEND_EVERY_MS = 1_000;
-/** Records handed over in one statement; no window has more than its bytes. */
-const HAND_OVER_RECORDS_MAX = 200;
 const RESTART_DELAY_MS_MAX = 10_000;
 
 /**
@@ -63,6 +67,7 @@ export class TopicConsumer implements Component {
   readonly ages = new PartitionAges();
   readonly #parts: TopicConsumerParts;
   readonly #log: SparseLog;
+  readonly #relief: ReliefParts;
   /** Attempts that go on beside their window: at most as many as the pool has places. */
   readonly #beside = new Set<Promise<void>>();
   #work: Promise<void> = Promise.resolve();
@@ -72,6 +77,7 @@ export class TopicConsumer implements Component {
     this.lane = parts.lane;
     this.name = parts.lane === "live" ? "consumer" : `consumer-${parts.lane}`;
     this.#log = new SparseLog(parts.logger, parts.clock);
+    this.#relief = { ...parts, log: this.#log };
   }
 
   /** Returns at once: the topic may not be there before the plugin is registered. */
@@ -104,9 +110,9 @@ export class TopicConsumer implements Component {
 
   /** One consumer, from connecting until the drain (returns) or a crash that kafkajs does not mend (throws). */
   async #session(): Promise<void> {
-    const { kafka, topic, groupId, sessionTimeoutMs, draining } = this.#parts;
+    const { kafka, admin, topic, groupId, sessionTimeoutMs, draining } = this.#parts;
     if (draining.aborted) return;
-    await this.#topicExists();
+    await assertTopic(admin, topic);
     const consumer = kafka.consumer({
       groupId,
       sessionTimeout: sessionTimeoutMs,
@@ -132,15 +138,6 @@ export class TopicConsumer implements Component {
       await consumer.stop().catch(() => {});
       await consumer.disconnect().catch(() => {});
     }
-  }
-
-  async #topicExists(): Promise<void> {
-    const { admin, topic } = this.#parts;
-    // Harmless when it is connected; when it is not, this tells why.
-    await admin.connect();
-    const topics = await admin.listTopics();
-    // Brokers with ACLs leave out what the asker has no right to.
-    if (!topics.includes(topic)) throw new Error(`the topic ${topic} does not exist yet, or may not be read`);
   }
 
   /** Resolves at the drain, rejects at a crash that kafkajs does not restart from. */
@@ -169,7 +166,7 @@ export class TopicConsumer implements Component {
 
   async #window(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
-    const { flush, clock } = this.#parts;
+    const { flush, clock, handOver } = this.#parts;
     const behind = Number(batch.offsetLag());
     this.ages.begun(
       batch.partition,
@@ -188,12 +185,35 @@ export class TopicConsumer implements Component {
       asked.set(team, known);
       return known;
     };
-    const items = batch.messages.map((message, index) => {
-      const copy = recordCopy(message, batch.topic, batch.partition);
-      return this.#begin(payload, copy, halt, atOnce, () => window.done(index));
+    const items: WindowItem[] = [];
+    const allLeft = Promise.withResolvers<void>();
+    let open = true;
+    let here = 0;
+    const parts: WindowParts = {
+      handOver,
+      done: (index) => window.done(index),
+      failed: (error) => halt.abort(error),
+      left: () => {
+        here -= 1;
+        if (here === 0 && !open) allLeft.resolve();
+      },
+      beside: (attempt) => this.#keepBeside(attempt),
+    };
+    const add = (item: () => WindowItem) => {
+      here += 1;
+      items.push(item());
+    };
+    await beginWindow(batch.messages.length, {
+      ...this.#parts,
+      record: (index) => this.#receive(batch, batch.messages[index] as KafkaMessage),
+      halted: () => this.#parts.draining.aborted || halt.signal.aborted || !payload.isRunning() || payload.isStale(),
+      done: (index) => window.done(index),
+      takeOver: (begun, index) => add(() => this.#takeOver(begun, index, parts)),
+      place: (record, index) => add(() => this.#begin(payload, record, index, parts, halt, atOnce)),
     });
-    const relieving = this.#relieve(items, halt.signal, over.signal);
-    await Promise.all(items.map(({ left }) => left));
+    open = false;
+    const relieving = relieveWindow(items, this.#relief, halt.signal, over.signal);
+    if (here > 0) await allLeft.promise;
     over.abort();
     await Promise.all([tending, relieving]);
     await flush();
@@ -202,15 +222,35 @@ export class TopicConsumer implements Component {
     if (halt.signal.aborted && !this.#parts.draining.aborted) throw halt.signal.reason;
   }
 
+  #receive({ topic, partition }: EachBatchPayload["batch"], message: KafkaMessage): Received | MalformedRecord {
+    const { plugin, flatSource, lane } = this.#parts;
+    return receive(recordCopy(message, topic, partition), plugin, flatSource, lane);
+  }
+
+  /** A call that has begun goes on in a place of the pool. */
+  #takeOver(begun: QuickCall, index: number, window: WindowParts): WindowItem {
+    const { pool, stopping, lane } = this.#parts;
+    const { received: delivery } = begun;
+    const work = async () => {
+      await begun.takeOver(stopping);
+      return true;
+    };
+    return new WindowItem(window, {
+      index,
+      delivery,
+      task: pool.submit(delivery.event.teamId, delivery.orderKey, work, lane),
+    });
+  }
+
   #begin(
     payload: EachBatchPayload,
-    copy: ReturnType<typeof recordCopy>,
+    item: Received | MalformedRecord,
+    index: number,
+    window: WindowParts,
     halt: AbortController,
     atOnce: (team: string) => boolean,
-    done: () => void,
   ): WindowItem {
-    const { plugin, lane, flatSource, pool, attempt, refuse, room, draining, stopping, handOver } = this.#parts;
-    const item = receive(copy, plugin, flatSource);
+    const { lane, pool, attempt, refuse, room, draining, stopping } = this.#parts;
     const delivery = item.kind === "delivery" ? item : null;
     const team = delivery?.event.teamId ?? "";
     const work = async () => {
@@ -220,13 +260,10 @@ export class TopicConsumer implements Component {
       else await refuse(item);
       return true;
     };
-    return new WindowItem({
+    return new WindowItem(window, {
+      index,
       delivery,
       task: delivery !== null && atOnce(team) ? null : pool.submit(team, delivery?.orderKey ?? null, work, lane),
-      handOver,
-      done,
-      failed: (error) => halt.abort(error),
-      beside: (attempt) => this.#keepBeside(attempt),
     });
   }
 
@@ -235,33 +272,6 @@ export class TopicConsumer implements Component {
       .catch((error: Error) => this.#log.warn({ reason: error.message }, "an attempt was left; it comes again"))
       .finally(() => this.#beside.delete(kept));
     this.#beside.add(kept);
-  }
-
-  /** Hands over what would hold the window up: one after the other, so that a response's deliveries keep their order. */
-  async #relieve(items: readonly WindowItem[], halted: AbortSignal, over: AbortSignal): Promise<void> {
-    const { clock, handOver, draining } = this.#parts;
-    const begun = clock.monotonic();
-    const unplaced = items.filter((item) => item.unplaced);
-    for (let at = 0; at < unplaced.length; at += HAND_OVER_RECORDS_MAX) {
-      const some = unplaced.slice(at, at + HAND_OVER_RECORDS_MAX);
-      if (halted.aborted || draining.aborted) for (const item of some) item.abandon();
-      else await handOverTogether(some, handOver);
-    }
-    while (!over.aborted && !draining.aborted) {
-      await clock.sleep(TEND_EVERY_MS, over).catch(() => {});
-      try {
-        /** Of these responses an earlier delivery stays: a later one must not be stored before it. */
-        const staying = new Set<string>();
-        for (const item of items) {
-          if (over.aborted || draining.aborted) return;
-          if (!item.here || staying.has(item.order)) continue;
-          if (handOver.wanted(item.team, clock.monotonic() - begun)) await item.handOver();
-          if (item.here) staying.add(item.order);
-        }
-      } catch (error) {
-        this.#log.warn({ reason: (error as Error).message }, "late deliveries hold their window up; trying again");
-      }
-    }
   }
 
   async #tend(payload: EachBatchPayload, window: OffsetWindow, over: AbortSignal): Promise<void> {

@@ -2,18 +2,26 @@ import type { PoolTask } from "../delivery/fair-pool.ts";
 import type { HandOver } from "../delivery/hand-over.ts";
 import type { Received } from "../delivery/received.ts";
 
+/** What a window does with what its records come to. */
+export interface WindowParts {
+  readonly handOver: HandOver;
+  /** Settled or stored: the offset of this record may move. */
+  readonly done: (index: number) => void;
+  /** Neither is certain: its offset stays. */
+  readonly failed: (error: unknown) => void;
+  /** The window need not wait for a record any more. */
+  readonly left: () => void;
+  /** Takes an attempt that goes on when its record has left the window. */
+  readonly beside: (attempt: Promise<void>) => void;
+}
+
 export interface WindowItemParts {
+  /** Its place in the window. */
+  readonly index: number;
   /** Null for a record that is no event. */
   readonly delivery: Received | null;
   /** Its place in the pool; null when it is to be handed over at once. Answers whether it is settled or stored. */
   readonly task: PoolTask<boolean> | null;
-  readonly handOver: HandOver;
-  /** Settled or stored: its offset may move. */
-  readonly done: () => void;
-  /** Neither is certain: its offset stays. */
-  readonly failed: (error: unknown) => void;
-  /** Takes an attempt that goes on when its record has left the window. */
-  readonly beside: (attempt: Promise<void>) => void;
 }
 
 /** Stores deliveries of a window in one statement, in their order; none of them has a place in the pool, or has it any more. */
@@ -34,25 +42,24 @@ export async function handOverTogether(items: readonly WindowItem[], handOver: H
  */
 export class WindowItem {
   readonly team: string;
-  /** The same for deliveries that have to keep their order. */
-  readonly order: string;
-  /** Resolves when the window need not wait for it any more. */
-  readonly left: Promise<void>;
   /** Whether the window still waits for it. */
   here = true;
+  readonly #window: WindowParts;
   readonly #parts: WindowItemParts;
   readonly #attempt: Promise<void>;
-  #leave: () => void = () => {};
 
-  constructor(parts: WindowItemParts) {
+  constructor(window: WindowParts, parts: WindowItemParts) {
+    this.#window = window;
     this.#parts = parts;
     this.team = parts.delivery?.event.teamId ?? "";
-    // A delivery without a key keeps no order: its own place is as good as any name.
-    this.order = JSON.stringify([this.team, parts.delivery?.orderKey ?? parts.delivery?.record.readFrom ?? null]);
-    this.left = new Promise((resolve) => {
-      this.#leave = resolve;
-    });
     this.#attempt = this.#watch();
+  }
+
+  /** The same for deliveries that have to keep their order. */
+  get order(): string {
+    const { delivery } = this.#parts;
+    // A delivery without a key keeps no order: its own place is as good as any name.
+    return JSON.stringify([this.team, delivery?.orderKey ?? delivery?.record.readFrom ?? null]);
   }
 
   get delivery(): Received | null {
@@ -69,11 +76,12 @@ export class WindowItem {
    * @throws when an attempt under way cannot be stored; it then stays here.
    */
   async handOver(): Promise<void> {
-    const { delivery, task, handOver } = this.#parts;
+    const { delivery, task } = this.#parts;
+    const { handOver, beside } = this.#window;
     if (delivery === null) return;
     if (task === null || task.withdraw()) await handOverTogether([this], handOver);
     else if (await handOver.underWay(delivery)) {
-      this.#parts.beside(this.#attempt.finally(() => handOver.ended(delivery)));
+      beside(this.#attempt.finally(() => handOver.ended(delivery)));
       this.#ends(true);
     }
   }
@@ -85,7 +93,7 @@ export class WindowItem {
 
   /** It could not be stored, and has no place in the pool any more: its offset stays. */
   notStored(error: unknown): void {
-    this.#parts.failed(error);
+    this.#window.failed(error);
     this.#ends(false);
   }
 
@@ -95,12 +103,12 @@ export class WindowItem {
   }
 
   async #watch(): Promise<void> {
-    const { task, failed } = this.#parts;
+    const { task } = this.#parts;
     try {
       if (task !== null) this.#ends(await task.done);
     } catch (error) {
       if (!this.here) throw error;
-      failed(error);
+      this.#window.failed(error);
       this.#ends(false);
     }
   }
@@ -108,7 +116,7 @@ export class WindowItem {
   #ends(done: boolean): void {
     if (!this.here) return;
     this.here = false;
-    if (done) this.#parts.done();
-    this.#leave();
+    if (done) this.#window.done(this.#parts.index);
+    this.#window.left();
   }
 }

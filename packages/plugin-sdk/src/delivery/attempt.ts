@@ -4,32 +4,35 @@ import type { PluginDefinition } from "../define-plugin.ts";
 import type { ContextParts } from "../handlers/handler-context.ts";
 import type { SdkMetrics } from "../metrics.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
-import type { Claim, DeliveryStore } from "../store/delivery-store.ts";
+import type { Claim } from "../store/delivery-store.ts";
 import type { RetryStore } from "../store/retry-store.ts";
-import type { TakenEntry, Verdict, WaitingFor } from "../store/taken-entry.ts";
+import type { TakenEntry, Verdict } from "../store/taken-entry.ts";
+import type { Identities } from "../store/unrecorded-deliveries.ts";
 import { type AdmissionParts, parkedFor } from "./admission.ts";
-import { type Call, type CallEnd, type FinishedCall, failureOf } from "./call-handler.ts";
+import { type BegunCall, type Call, type CallEnd, type FinishedCall, failureOf } from "./call-handler.ts";
 import { CallsUnderWay } from "./calls-under-way.ts";
 import type { CircuitBreakers } from "./circuit-breakers.ts";
 import { decideNext, decideUnresolved, type Next, plainReason } from "./decide-next.ts";
-import { checkEnablement, type EnablementParts } from "./enablement.ts";
+import type { DueLater } from "./due-later.ts";
+import { checkEnablement, type EnablementParts, knownEnablement } from "./enablement.ts";
 import type { OutcomeReport } from "./outcome-publisher.ts";
 import { persisted } from "./persisted.ts";
-import type { MalformedRecord, Received } from "./received.ts";
+import type { Received } from "./received.ts";
 import type { RetryLimits } from "./retry-schedule.ts";
 import { SuspectPlace } from "./suspect-place.ts";
 import { callTraced, type TracedParts } from "./traced-call.ts";
-import { timeLeft, WAIT_AGE_MS_MAX, WAIT_MS } from "./wait-times.ts";
+import { timeLeft } from "./wait-times.ts";
 
 export interface AttemptParts<Schema extends z.ZodObject> extends AdmissionParts, TracedParts {
   readonly definition: PluginDefinition<Schema>;
   readonly instance: string;
   readonly enablement: EnablementParts;
-  readonly settings: Pick<TeamSettings<Schema>, "of">;
-  readonly deliveries: DeliveryStore;
+  readonly settings: Pick<TeamSettings<Schema>, "of" | "current">;
+  readonly deliveries: Identities;
   readonly retries: RetryStore;
+  readonly later: DueLater;
   readonly contexts: ContextParts;
-  readonly breakers: Pick<CircuitBreakers, "admit" | "giveBack" | "succeeded" | "failed">;
+  readonly breakers: Pick<CircuitBreakers, "admit" | "closed" | "giveBack" | "succeeded" | "failed">;
   readonly limits: RetryLimits;
   readonly deadlineMs: number;
   /** How long a claim holds. */
@@ -71,24 +74,33 @@ export class Attempter<Schema extends z.ZodObject> {
     return this.#calls.oldestSince(team);
   }
 
+  /** Takes over a call that was begun without being asked for. */
+  async takeOver(begun: BegunCall<Schema>, signal: AbortSignal): Promise<void> {
+    const { received, settings } = begun;
+    const leftMs = timeLeft(this.#parts);
+    await this.#run(received, null, { token: null, attempt: 1, settings, unresolved: false, leftMs, begun }, signal);
+  }
+
   /** @param signal aborted when there is no more time at all. */
   async attempt(received: Received, entry: TakenEntry | null, signal: AbortSignal): Promise<void> {
     const { deliveries, settings, enablement, breakers } = this.#parts;
     const team = received.event.teamId;
     const { routeVersion, routedAt } = received;
-    const state = await checkEnablement(enablement, { team, routeVersion, routedAt }, signal);
+    const asked = { team, routeVersion, routedAt };
+    const state = knownEnablement(enablement, asked) ?? (await checkEnablement(enablement, asked, signal));
     if (state.kind === "disabled") {
       if (entry !== null) await deliveries.forget(received.id);
       return this.#report(received, "disabled", 0, "the team had switched the plugin off");
     }
-    if (state.kind === "table-behind") return await this.#wait(received, entry, "table");
-    const opened = state.kind === "enabled" ? await settings.of(team) : null;
-    if (opened === null) return await this.#wait(received, entry, "settings");
+    if (state.kind === "table-behind") return await this.#parts.later.wait(received, entry, "table");
+    const opened = state.kind === "enabled" ? (settings.current(team) ?? (await settings.of(team))) : null;
+    if (opened === null) return await this.#parts.later.wait(received, entry, "settings");
+    if (breakers.closed(team)) return void (await this.#claim(received, entry, opened, signal));
     const probing: string[] = [];
     let told = false;
     try {
       const parkedMs = await parkedFor(this.#parts, team, entry === null, probing);
-      if (parkedMs !== null) return await this.#wait(received, entry, "parked", parkedMs);
+      if (parkedMs !== null) return await this.#parts.later.wait(received, entry, "parked", parkedMs);
       told = await this.#claim(received, entry, opened, signal);
     } finally {
       if (!told) await Promise.all(probing.map((whose) => breakers.giveBack(whose)));
@@ -111,7 +123,13 @@ export class Attempter<Schema extends z.ZodObject> {
       if (claim.kind === "claimed") {
         if (claim.cutShort) this.#parts.metrics.cutShort.inc();
         const unresolved = claim.cutShort || entry?.unresolved === true;
-        const claimed = { token, attempt: claim.attempt, settings: opened, unresolved, leftMs };
+        const claimed = {
+          token: claim.unrecorded ? null : token,
+          attempt: claim.attempt,
+          settings: opened,
+          unresolved,
+          leftMs,
+        };
         return await this.#run(received, entry, claimed, signal);
       }
       await this.#notClaimed(received, entry, claim);
@@ -141,35 +159,20 @@ export class Attempter<Schema extends z.ZodObject> {
         if (entry !== null) await this.#parts.retries.remove(entry.seq);
         return this.#report(received, "unknown", claim.attempts, "an attempt was cut short");
       case "suspect":
-        return await this.#wait(received, entry, "alone");
+        return await this.#parts.later.wait(received, entry, "alone");
       case "poison": {
         this.#parts.metrics.cutShort.inc();
         const detail = `set aside: ${claim.cuts} attempts of it were cut short`;
         const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts: claim.attempts };
-        return await this.#store(received, entry, "dead-letter", 0, { token: null, verdict });
+        return await this.#parts.later.store(received, entry, "dead-letter", 0, { token: null, verdict });
       }
       case "busy":
-        return await this.#wait(received, entry, "busy", claim.until.getTime() - this.#parts.clock.now());
+        return await this.#parts.later.wait(received, entry, "busy", claim.until.getTime() - this.#parts.clock.now());
       case "behind":
-        return await this.#wait(received, entry, "order");
+        return await this.#parts.later.wait(received, entry, "order");
       default:
-        return claim satisfies never;
+        throw new Error(`a claim came to ${JSON.stringify(claim satisfies never)}`);
     }
-  }
-
-  /** A record that is no event becomes a dead letter; it has no identity and no outcome record. */
-  async refuse(malformed: MalformedRecord): Promise<void> {
-    const detail = plainReason(malformed.problems.join("; "));
-    const verdict: Verdict = { outcome: null, reason: malformed.reason, detail, attempts: 0 };
-    await this.#parts.retries.putOff(malformed, {
-      waitingFor: "dead-letter",
-      dueInMs: 0,
-      history: [],
-      verdict,
-      token: null,
-    });
-    this.#parts.metrics.malformed.inc({ reason: malformed.reason });
-    this.#parts.onStored();
   }
 
   async #run(
@@ -192,7 +195,7 @@ export class Attempter<Schema extends z.ZodObject> {
     if (end.kind === "handed-back") {
       // What it came to before it was cut off nobody knows.
       const unresolved = claimed.unresolved || end.called;
-      await this.#store(received, entry, "drain", 0, { token: claimed.token, uncount: true, unresolved });
+      await this.#parts.later.store(received, entry, "drain", 0, { token: claimed.token, uncount: true, unresolved });
       return false;
     }
     await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt, span), durationMs);
@@ -218,7 +221,7 @@ export class Attempter<Schema extends z.ZodObject> {
   async #follow(
     received: Received,
     entry: TakenEntry | null,
-    { token, attempt }: { readonly token: string; readonly attempt: number },
+    { token, attempt }: { readonly token: string | null; readonly attempt: number },
     next: Next,
     durationMs: number,
   ): Promise<void> {
@@ -227,17 +230,23 @@ export class Attempter<Schema extends z.ZodObject> {
       case "settled":
         return this.#report(received, "delivered", attempt, null, durationMs);
       case "settle":
-        if ((await persisted(() => deliveries.settle(received.id, next.outcome, next.reason))) !== next.outcome) return;
+        if ((await persisted(() => deliveries.settle(received.id, next.outcome, next.reason, token))) !== next.outcome)
+          return;
         return this.#report(received, next.outcome, attempt, next.reason, durationMs);
       case "retry": {
         const { history, delayMs, unresolved } = next;
-        await this.#store(received, entry, "retry", delayMs, { token, history, unresolved });
+        await this.#parts.later.store(received, entry, "retry", delayMs, {
+          token,
+          attempts: attempt,
+          history,
+          unresolved,
+        });
         const retryAt = new Date(clock.now() + delayMs).toISOString();
         return this.#report(received, "retry", attempt, history.at(-1)?.reason ?? null, durationMs, retryAt);
       }
       case "dead-letter": {
         const { history, verdict } = next;
-        return await this.#store(received, entry, "dead-letter", 0, { token, history, verdict });
+        return await this.#parts.later.store(received, entry, "dead-letter", 0, { token, history, verdict });
       }
       default:
         return next satisfies never;
@@ -250,40 +259,6 @@ export class Attempter<Schema extends z.ZodObject> {
     const { breakers } = this.#parts;
     if (reason === null) await breakers.succeeded(teamId);
     else await breakers.failed(teamId, id, plainReason(reason));
-  }
-
-  async #wait(
-    received: Received,
-    entry: TakenEntry | null,
-    waitingFor: keyof typeof WAIT_MS,
-    leastMs = 0,
-  ): Promise<void> {
-    if (entry !== null && this.#parts.clock.now() - entry.storedAtMs > WAIT_AGE_MS_MAX) {
-      const detail = `waited too long (for: ${waitingFor})`;
-      const attempts = entry.history.at(-1)?.attempt ?? 0;
-      const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts };
-      return await this.#store(received, entry, "dead-letter", 0, { token: null, verdict });
-    }
-    await this.#store(received, entry, waitingFor, Math.max(WAIT_MS[waitingFor], leastMs), { token: null });
-  }
-
-  async #store(
-    received: Received,
-    entry: TakenEntry | null,
-    waitingFor: WaitingFor,
-    dueInMs: number,
-    how: {
-      readonly token: string | null;
-      readonly uncount?: boolean;
-      readonly unresolved?: boolean;
-      readonly history?: TakenEntry["history"];
-      readonly verdict?: Verdict;
-    },
-  ): Promise<void> {
-    const history = how.history ?? entry?.history ?? [];
-    const put = { ...how, waitingFor, dueInMs: Math.round(dueInMs), history };
-    await persisted(() => this.#parts.retries.putOff(received, put));
-    if (dueInMs === 0) this.#parts.onStored();
   }
 
   #report(

@@ -2,15 +2,15 @@ import { Failure } from "@plugboard/contract";
 import type { z } from "zod";
 import type { Delivery, DeliveryContext, PluginDefinition } from "../define-plugin.ts";
 import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
-import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
+import { CutOff, DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
 import { delivered, type Outcome, retry, unknown } from "../outcome.ts";
 import type { ResourceMap } from "../resources/resource.ts";
-import type { DeliveryStore } from "../store/delivery-store.ts";
+import type { Identities } from "../store/unrecorded-deliveries.ts";
 import type { Received } from "./received.ts";
 
 export interface CallParts<Schema extends z.ZodObject> {
   readonly definition: PluginDefinition<Schema>;
-  readonly deliveries: Pick<DeliveryStore, "transaction">;
+  readonly deliveries: Pick<Identities, "transaction">;
   readonly contexts: ContextParts;
   readonly deadlineMs: number;
 }
@@ -18,11 +18,14 @@ export interface CallParts<Schema extends z.ZodObject> {
 /** A claimed delivery, as far as its handler is concerned. */
 export interface Call<Schema extends z.ZodObject> {
   readonly received: Received;
-  readonly token: string;
+  /** Null when nothing was written down of the claim. */
+  readonly token: string | null;
   readonly attempt: number;
   readonly settings: z.output<Schema>;
   /** What its effect came to is not known from an earlier attempt. */
   readonly unresolved: boolean;
+  /** Where the handler has been called already. */
+  readonly begun?: BegunCall<Schema>;
   /** How long it is still this call's, milliseconds: a process that was frozen may find it another's. */
   readonly leftMs: () => number;
 }
@@ -50,19 +53,17 @@ export async function callHandler<Schema extends z.ZodObject>(
   signal: AbortSignal,
 ): Promise<CallEnd> {
   const { definition, contexts } = parts;
-  const { received, settings, attempt } = call;
-  const { id, event, data } = received;
-  const team = event.teamId;
-  const delivery = (): Delivery => withEffectKey(definition, { id, team, event, data, attempt }, settings);
+  const { received, settings, attempt, begun } = call;
+  const { id } = received;
+  const team = received.event.teamId;
   let committed = false;
-  const context = (handlerSignal: AbortSignal): DeliveryContext<z.output<Schema>, ResourceMap> => ({
-    ...contextOf(contexts, { team, settings, signal: handlerSignal, fields: { deliveryId: id } }),
-    transaction: async (work) => {
+  const delivery = () => deliveryOf(definition, received, attempt, settings);
+  const context = (cutOff: CutOff) =>
+    deliveryContext(parts, received, settings, cutOff, async (work) => {
       const result = await parts.deliveries.transaction(contexts.db, { id, token: call.token }, work);
       committed = true;
       return result;
-    },
-  });
+    });
   if (call.leftMs() <= 0) return { kind: "handed-back", called: false };
   const timeLeft = () => Math.min(parts.deadlineMs, call.leftMs());
   if (call.unresolved && definition.resolveUnknown !== undefined) {
@@ -73,7 +74,8 @@ export async function callHandler<Schema extends z.ZodObject>(
     if (found.value !== "not-done") return ended(found.value, definition);
     if (call.leftMs() <= 0) return { kind: "unresolved", reason: "looking it up took all of the attempt's time" };
   }
-  const end = await bounded(timeLeft(), signal, async (own) => await definition.onEvent?.(delivery(), context(own)));
+  const work = async (own: CutOff) => await (begun?.answer ?? definition.onEvent?.(delivery(), context(own)));
+  const end = await bounded(timeLeft(), signal, work, begun?.cutOff);
   if (committed) return { kind: "committed" };
   if (end.kind === "value") return ended(end.value ?? delivered(), definition);
   // Cut off after its effect, or before it: not to be repeated blindly, or to be looked up first.
@@ -87,16 +89,66 @@ export async function callHandler<Schema extends z.ZodObject>(
   return ended(end.late && mayBeDone ? unknown(end.reason) : retry(end.reason), definition);
 }
 
+/** A handler call of a plugin without identities that was begun before anybody had to wait for it. */
+export class BegunCall<Schema extends z.ZodObject> {
+  readonly received: Received;
+  readonly settings: z.output<Schema>;
+  readonly cutOff = new CutOff();
+  readonly answer: Promise<Outcome | undefined>;
+  /** What it has come to, as far as it has. */
+  state: "under way" | "went well" | "ended otherwise" = "under way";
+
+  constructor(parts: CallParts<Schema>, received: Received, settings: z.output<Schema>) {
+    this.received = received;
+    this.settings = settings;
+    this.answer = this.#call(parts);
+    this.answer.then(
+      (outcome) => {
+        this.state = outcome === undefined || outcome.kind === "delivered" ? "went well" : "ended otherwise";
+      },
+      () => {
+        this.state = "ended otherwise";
+      },
+    );
+  }
+
+  async #call(parts: CallParts<Schema>): Promise<Outcome | undefined> {
+    const { definition, deliveries, contexts } = parts;
+    const { received, settings, cutOff } = this;
+    const transaction: Transaction = (work) =>
+      deliveries.transaction(contexts.db, { id: received.id, token: null }, work);
+    const context = deliveryContext(parts, received, settings, cutOff, transaction);
+    return await definition.onEvent?.(deliveryOf(definition, received, 1, settings), context);
+  }
+}
+
+type Transaction = DeliveryContext<unknown>["transaction"];
+
+function deliveryContext<Schema extends z.ZodObject>(
+  { contexts }: CallParts<Schema>,
+  { id, event: { teamId: team } }: Received,
+  settings: z.output<Schema>,
+  cutOff: CutOff,
+  transaction: Transaction,
+): DeliveryContext<z.output<Schema>, ResourceMap> {
+  // Assigned, not spread: what is made when it is asked for stays so.
+  return Object.assign(contextOf(contexts, { team, settings, cutOff, fields: { deliveryId: id } }), { transaction });
+}
+
 /** Vendors take keys of 255 characters and more; they are kept in their logs. */
 const EFFECT_KEY_LENGTH_MAX = 200;
 
 /** @throws Error when the plugin's key cannot be one: the delivery is then retried, and nothing has happened. */
-function withEffectKey<Schema extends z.ZodObject>(
+function deliveryOf<Schema extends z.ZodObject>(
   { effectKey }: PluginDefinition<Schema>,
-  delivery: Omit<Delivery, "effectKey">,
+  { id, event, data }: Received,
+  attempt: number,
   settings: z.output<Schema>,
 ): Delivery {
-  const key = effectKey === undefined ? delivery.id : effectKey(delivery, settings);
+  const { teamId: team } = event;
+  if (effectKey === undefined) return { id, team, event, data, attempt, effectKey: id };
+  const delivery = { id, team, event, data, attempt };
+  const key = effectKey(delivery, settings);
   if (key.length === 0 || key.length > EFFECT_KEY_LENGTH_MAX) {
     throw new Error(`effectKey gave ${key.length} characters: 1 to ${EFFECT_KEY_LENGTH_MAX}`);
   }
@@ -118,10 +170,11 @@ type Bounded<T> =
 async function bounded<T>(
   deadlineMs: number,
   signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (cutOff: CutOff) => Promise<T>,
+  cutOff?: CutOff,
 ): Promise<Bounded<T>> {
   try {
-    return { kind: "value", value: await withinDeadline(deadlineMs, signal, work) };
+    return { kind: "value", value: await withinDeadline(deadlineMs, signal, work, cutOff) };
   } catch (error) {
     if (error instanceof DeadlineError) return { kind: "threw", reason: error.message, late: true };
     if (signal.aborted) return { kind: "cut-off" };

@@ -92,6 +92,11 @@ export class CircuitBreakers implements Component {
     return known !== undefined && this.#parts.clock.monotonic() < known.waitUntil;
   }
 
+  /** Whether a delivery of a team may go on without being anybody's probe, as far as known: both breakers are closed. */
+  closed(team: string): boolean {
+    return this.#open.size === 0 || !(this.#open.has(team) || this.#open.has(WHOLE_PLUGIN));
+  }
+
   /** Asks for one delivery; the one whose team's time is over may be told to go, as the probe. */
   async admit(team: string): Promise<Admission> {
     const known = this.#open.get(team);
@@ -113,6 +118,7 @@ export class CircuitBreakers implements Component {
   async succeeded(team: string): Promise<void> {
     this.#runs.delete(team);
     this.#pluginRun.succeeded();
+    if (this.#open.size === 0) return;
     await this.#change(team, (of) => (this.#open.has(of) ? this.#parts.store.close(of) : null));
   }
 

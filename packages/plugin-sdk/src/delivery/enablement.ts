@@ -1,4 +1,4 @@
-import type { RoutingTable } from "@plugboard/routing-table";
+import type { ResolvedTeam, RoutingTable } from "@plugboard/routing-table";
 import type { Clock } from "@plugboard/runtime";
 
 /** What the routing table says about a delivery at this moment. */
@@ -13,7 +13,7 @@ export type Enablement =
 
 export interface EnablementParts {
   readonly plugin: string;
-  readonly table: Pick<RoutingTable, "resolve">;
+  readonly table: Pick<RoutingTable, "resolve" | "known">;
   readonly clock: Clock;
 }
 
@@ -25,34 +25,49 @@ const MAINTENANCE_POLL_MS = 1_000;
  */
 const TABLE_WAIT_MS_MAX = 60_000;
 
+interface Asked {
+  readonly team: string;
+  readonly routeVersion: string | null;
+  readonly routedAt: string | null;
+}
+
+/** As {@link checkEnablement}, from memory; null where somebody has to be asked, or waited for. */
+export function knownEnablement(parts: EnablementParts, delivery: Asked): Enablement | null {
+  const resolved = parts.table.known(delivery.team);
+  return resolved === undefined ? null : judge(parts, delivery, resolved);
+}
+
 /**
  * Asks the table whether a delivery is still wanted. While the plugin itself is in maintenance or deregistered it waits,
  * so that the topic keeps what comes.
  * @throws the signal's reason.
  */
 export async function checkEnablement(
-  { plugin, table, clock }: EnablementParts,
-  delivery: { readonly team: string; readonly routeVersion: string | null; readonly routedAt: string | null },
+  parts: EnablementParts,
+  delivery: Asked,
   signal: AbortSignal,
 ): Promise<Enablement> {
+  const { table, clock } = parts;
   for (;;) {
     signal.throwIfAborted();
     const resolved = (await table.resolve([delivery.team], signal)).get(delivery.team) ?? null;
-    if (isBehind(resolved?.team.v ?? -1, delivery, clock.now())) return { kind: "table-behind" };
-    const route = resolved?.team.plugins.find(({ id }) => id === plugin);
-    if (route === undefined) return { kind: "disabled" };
-    const state = resolved?.plugins.get(plugin)?.state ?? "enabled";
-    if (state === "enabled") return route.ready ? { kind: "enabled" } : { kind: "not-ready" };
+    const judged = judge(parts, delivery, resolved);
+    if (judged !== null) return judged;
     await clock.sleep(MAINTENANCE_POLL_MS, signal);
   }
 }
 
-function isBehind(
-  version: number,
-  { routeVersion, routedAt }: { readonly routeVersion: string | null; readonly routedAt: string | null },
-  now: number,
-): boolean {
-  const routedBy = Number(routeVersion?.split(".")[0] ?? Number.NaN);
-  const routedAtMs = Date.parse(routedAt ?? "");
-  return version < routedBy && now - routedAtMs < TABLE_WAIT_MS_MAX;
+/** Null while the plugin is in maintenance or deregistered. */
+function judge({ plugin, clock }: EnablementParts, delivery: Asked, resolved: ResolvedTeam | null): Enablement | null {
+  if (isBehind(resolved?.team.v ?? -1, delivery, clock)) return { kind: "table-behind" };
+  const route = resolved?.team.plugins.find(({ id }) => id === plugin);
+  if (route === undefined) return { kind: "disabled" };
+  const state = resolved?.plugins.get(plugin)?.state ?? "enabled";
+  if (state !== "enabled") return null;
+  return route.ready ? { kind: "enabled" } : { kind: "not-ready" };
+}
+
+function isBehind(version: number, { routeVersion, routedAt }: Asked, clock: Clock): boolean {
+  const routedBy = Number.parseInt(routeVersion ?? "", 10);
+  return version < routedBy && clock.now() - Date.parse(routedAt ?? "") < TABLE_WAIT_MS_MAX;
 }

@@ -3,8 +3,10 @@ import { LaneQueue, removeFrom, type WaitingTask } from "./lane-queue.ts";
 import { TeamUsage } from "./team-usage.ts";
 
 interface Task extends WaitingTask {
-  readonly lane: Lane;
-  readonly begin: () => Promise<void>;
+  readonly lane: LaneState;
+  readonly work: () => Promise<unknown>;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
   /** On the monotonic clock; null before it has begun. */
   begunAtMs: number | null;
   /** It has given its place back, and is still under way. */
@@ -83,6 +85,8 @@ const BULK_PART_MAX = 3 / 4;
 export class FairPool {
   readonly #limits: FairPoolLimits;
   readonly #lanes: Readonly<Record<Lane, LaneState>>;
+  /** The same, whose turn it is first. */
+  readonly #byTurn: LaneState[];
   readonly #usage = new TeamUsage();
   readonly #now: () => number;
   readonly #inFlightOf = new Map<string, number>();
@@ -111,6 +115,7 @@ export class FairPool {
       live: lane("live", inFlightMax),
       bulk: lane("bulk", Math.max(1, Math.floor(inFlightMax * BULK_PART_MAX))),
     };
+    this.#byTurn = LANES.map((of) => this.#lanes[of]);
   }
 
   /** Tasks that have a place. */
@@ -128,6 +133,14 @@ export class FairPool {
     return (this.#inFlightOf.get(team) ?? 0) >= this.#limits.teamInFlightMax;
   }
 
+  /** Whether a team may have another task under way, as far as the team and the order of this key go. */
+  mayBegin(team: string, orderKey: string | null): boolean {
+    if (this.hasItsShare(team)) return false;
+    if (orderKey === null || this.#byTurn.every(({ queue }) => queue.isEmpty)) return true;
+    const chain = chainOf(team, orderKey);
+    return !this.#byTurn.some(({ queue }) => queue.holds(chain));
+  }
+
   /**
    * @param orderKey tasks of the same team, key and lane run in the order they were given; null for no order.
    */
@@ -138,28 +151,23 @@ export class FairPool {
   /** As {@link run}, for a caller that may want the task back while it waits. */
   submit<T>(team: string, orderKey: string | null, task: () => Promise<T>, lane: Lane = "live"): PoolTask<T> {
     const { promise: done, resolve, reject } = Promise.withResolvers<T>();
-    const begin = async () => {
-      try {
-        resolve(await task());
-      } catch (error) {
-        reject(error);
-      }
-    };
     const item: Task = {
       team,
-      lane,
-      chain: orderKey === null ? null : JSON.stringify([team, orderKey]),
-      begin,
+      lane: this.#lanes[lane],
+      chain: orderKey === null ? null : chainOf(team, orderKey),
+      work: task,
+      resolve: resolve as Task["resolve"],
+      reject,
       begunAtMs: null,
       late: false,
     };
-    this.#lanes[lane].queue.add(item);
+    item.lane.queue.add(item);
     this.#fill();
     return { done, withdraw: () => this.#withdraw(item) };
   }
 
   #withdraw(task: Task): boolean {
-    const { queue } = this.#lanes[task.lane];
+    const { queue } = task.lane;
     const keptBack = task.chain === null ? undefined : this.#underWay.get(task.chain);
     if (keptBack !== undefined && removeFrom(keptBack, task)) queue.advance(task.chain);
     else if (!queue.remove(task)) return false;
@@ -177,27 +185,26 @@ export class FairPool {
 
   /** Of the lane whose turn it is; those that have nothing to begin now do not save their turns up. */
   #next(): Task | undefined {
-    const idle: LaneState[] = [];
-    for (const lane of LANES.map((name) => this.#lanes[name]).sort((one, other) => one.turn - other.turn)) {
+    this.#byTurn.sort((one, other) => one.turn - other.turn);
+    for (const lane of this.#byTurn) {
       const task = lane.inFlight < lane.inFlightMax ? this.#firstOf(lane) : undefined;
-      if (task === undefined) {
-        idle.push(lane);
-        continue;
+      if (task === undefined) continue;
+      for (const idle of this.#byTurn) {
+        if (idle === lane) break;
+        idle.turn = lane.turn;
       }
-      for (const other of idle) other.turn = lane.turn;
       lane.turn += lane.stride;
       return task;
     }
     return undefined;
   }
 
+  readonly #may = (team: string) => !this.hasItsShare(team);
+
   /** What another lane's task of the same chain holds up is kept back with it, in its place. */
   #firstOf({ queue }: LaneState): Task | undefined {
     for (;;) {
-      const task = queue.take(
-        (team) => !this.hasItsShare(team),
-        (team) => this.#usage.of(team),
-      );
+      const task = queue.take(this.#may, this.#usage);
       const ahead = task === undefined || task.chain === null ? undefined : this.#underWay.get(task.chain);
       if (task === undefined || ahead === undefined) return task;
       ahead.push(task);
@@ -210,10 +217,19 @@ export class FairPool {
     this.#inTime.add(task);
     this.#watch();
     this.#inFlight += 1;
-    this.#lanes[task.lane].inFlight += 1;
+    task.lane.inFlight += 1;
     this.#inFlightOf.set(task.team, (this.#inFlightOf.get(task.team) ?? 0) + 1);
     if (task.chain !== null) this.#underWay.set(task.chain, []);
-    void task.begin().finally(() => this.#ended(task));
+    begun(task).then(
+      (value) => {
+        task.resolve(value);
+        this.#ended(task);
+      },
+      (error) => {
+        task.reject(error);
+        this.#ended(task);
+      },
+    );
   }
 
   #ended(task: Task): void {
@@ -227,9 +243,9 @@ export class FairPool {
     if (left === 0) this.#inFlightOf.delete(team);
     else this.#inFlightOf.set(team, left);
     if (chain !== null) {
-      for (const task of this.#underWay.get(chain) ?? []) this.#lanes[task.lane].queue.giveBack(task);
+      for (const task of this.#underWay.get(chain) ?? []) task.lane.queue.giveBack(task);
       this.#underWay.delete(chain);
-      this.#lanes[lane].queue.advance(chain);
+      lane.queue.advance(chain);
     }
     this.#fill();
   }
@@ -237,7 +253,7 @@ export class FairPool {
   #leavePlace(task: Task): void {
     this.#inTime.delete(task);
     this.#inFlight -= 1;
-    this.#lanes[task.lane].inFlight -= 1;
+    task.lane.inFlight -= 1;
   }
 
   /** Sees to it that the task that is late next leaves its place; there is one timer at most. */
@@ -261,4 +277,14 @@ export class FairPool {
     this.#watch();
     this.#fill();
   }
+}
+
+function chainOf(team: string, orderKey: string): string {
+  // No team's id has this character.
+  return `${team}\0${orderKey}`;
+}
+
+/** A task that throws before its first await is a rejected promise like any other. */
+async function begun(task: Task): Promise<unknown> {
+  return await task.work();
 }

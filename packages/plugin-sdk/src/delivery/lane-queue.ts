@@ -1,3 +1,5 @@
+import type { TeamUsage } from "./team-usage.ts";
+
 /** A task that waits for its place. */
 export interface WaitingTask {
   readonly team: string;
@@ -15,6 +17,16 @@ export class LaneQueue<Task extends WaitingTask> {
   /** Per chain whose first task is ready, under way or kept back: what waits behind it. */
   readonly #chains = new Map<string, Task[]>();
 
+  /** Whether no chain has a task here, waiting or under way. */
+  get isEmpty(): boolean {
+    return this.#chains.size === 0;
+  }
+
+  /** Whether a task of this chain is first, or was and has not ended. */
+  holds(chain: string): boolean {
+    return this.#chains.has(chain);
+  }
+
   add(task: Task): void {
     const behind = task.chain === null ? undefined : this.#chains.get(task.chain);
     if (behind !== undefined) {
@@ -29,16 +41,19 @@ export class LaneQueue<Task extends WaitingTask> {
    * The first task of the team that has used least, among the first that may; of those that have used the same, of the one
    * whose turn it is. The team then goes to the end of the line.
    */
-  take(may: (team: string) => boolean, usedBy: (team: string) => number): Task | undefined {
+  take(may: (team: string) => boolean, usage: Pick<TeamUsage, "of" | "least">): Task | undefined {
     let chosen: string | undefined;
     let least = Number.POSITIVE_INFINITY;
     let looked = 0;
     for (const team of this.#ready.keys()) {
       if (!may(team)) continue;
-      const used = usedBy(team);
-      if (used < least) [chosen, least] = [team, used];
+      const used = usage.of(team);
+      if (used < least) {
+        chosen = team;
+        least = used;
+      }
       looked += 1;
-      if (looked >= TEAMS_LOOKED_AT_MAX) break;
+      if (least <= usage.least || looked >= TEAMS_LOOKED_AT_MAX) break;
     }
     const waiting = chosen === undefined ? undefined : this.#ready.get(chosen);
     if (chosen === undefined || waiting === undefined) return undefined;

@@ -17,6 +17,8 @@ export interface OutcomeReport {
 export interface OutcomePublisherParts {
   readonly plugin: string;
   readonly topic: string;
+  /** Whether a delivery that went well at its first attempt is published. */
+  readonly all: boolean;
   readonly producer: Pick<SafeProducer, "send">;
   readonly metrics: SdkMetrics;
   readonly logger: Logger;
@@ -61,6 +63,7 @@ export class OutcomePublisher implements Component {
     metrics.deliveries.inc({ outcome: report.outcome });
     if (report.outcome === "delivered") this.#delivered(received);
     if (this.#parts.logger.isLevelEnabled("debug")) this.#tell(received, report);
+    if (!this.#parts.all && report.outcome === "delivered" && report.attempt === 1) return;
     if (this.#pending.length >= PENDING_MAX) {
       this.#dropped(1, "too many are waiting");
       return;

@@ -47,11 +47,26 @@ const DELIVERY_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** Reads a header as text; of a repeated one the last counts. */
 function copyReader(record: RecordCopy): HeaderReader {
-  return (name) => record.headers.findLast(([known]) => known === name)?.[1].toString("utf8");
+  const { headers } = record;
+  return (name) => {
+    for (let index = headers.length - 1; index >= 0; index -= 1) {
+      const header = headers[index];
+      if (header?.[0] === name) return header[1].toString("utf8");
+    }
+    return undefined;
+  };
 }
 
-/** Decodes a record of a plugin's topic, in any of the three envelopes, with the headers the router added. */
-export function receive(record: RecordCopy, plugin: string, flatSource: string): Received | MalformedRecord {
+/**
+ * Decodes a record of a plugin's topic, in any of the three envelopes, with the headers the router added.
+ * @param lane the one it came by; told from its topic's name unless given.
+ */
+export function receive(
+  record: RecordCopy,
+  plugin: string,
+  flatSource: string,
+  lane = laneOf(record, plugin),
+): Received | MalformedRecord {
   const header = copyReader(record);
   const decoded = decodeEvent(header, record.value, flatSource);
   if (decoded.kind === "malformed") return malformed(record, decoded.reason, decoded.problems);
@@ -75,7 +90,7 @@ export function receive(record: RecordCopy, plugin: string, flatSource: string):
     routeVersion: header(DELIVERY_HEADER.routeVersion) ?? null,
     routedAt: header(DELIVERY_HEADER.routedAt) ?? null,
     origin: header(DELIVERY_HEADER.origin) ?? null,
-    lane: laneOf(record, plugin),
+    lane,
     record,
   };
 }

@@ -14,6 +14,11 @@ export class TeamUsage {
   /** Where the team stands that was served last. */
   #base = 0;
 
+  /** No team has used less. */
+  get least(): number {
+    return this.#base;
+  }
+
   of(team: string): number {
     return Math.max(this.#used.get(team) ?? 0, this.#base);
   }

@@ -138,9 +138,9 @@ export class EnablementLoop<Schema extends z.ZodObject> implements Component {
     const { definition, contexts, deadlineMs, stopping } = this.#parts;
     const { onEnable, onDisable } = definition;
     const change = { id: `${definition.metadata.id}.${team}.${version}`, team, attempt };
-    await withinDeadline(deadlineMs, stopping, async (signal) => {
-      if (!enabled) await onDisable?.(change, contextOf(contexts, { team, settings, signal }));
-      else if (settings !== null) await onEnable?.(change, contextOf(contexts, { team, settings, signal }));
+    await withinDeadline(deadlineMs, stopping, async (cutOff) => {
+      if (!enabled) await onDisable?.(change, contextOf(contexts, { team, settings, cutOff }));
+      else if (settings !== null) await onEnable?.(change, contextOf(contexts, { team, settings, cutOff }));
     });
   }
 

@@ -3,6 +3,7 @@ import type { Logger } from "@plugboard/runtime";
 import type { Pool } from "pg";
 import type { Context } from "../define-plugin.ts";
 import type { Injected, ResourceMap } from "../resources/resource.ts";
+import type { CutOff } from "./with-deadline.ts";
 
 /** What contexts are made from; the same for every handler of a process. */
 export interface ContextParts {
@@ -18,15 +19,22 @@ export function contextOf<Settings>(
   call: {
     readonly team: string;
     readonly settings: Settings;
-    readonly signal: AbortSignal;
+    readonly cutOff: Pick<CutOff, "signal">;
     readonly fields?: Record<string, string>;
   },
 ): Context<Settings, ResourceMap> {
+  let logger: Logger | null = null;
   return {
     team: call.team,
     settings: call.settings,
-    logger: parts.logger.child({ team: call.team, ...call.fields }),
-    signal: call.signal,
+    // Both are made when they are asked for: they cost as much as the rest of a quick call.
+    get logger() {
+      logger ??= parts.logger.child({ team: call.team, ...call.fields });
+      return logger;
+    },
+    get signal() {
+      return call.cutOff.signal;
+    },
     db: parts.db,
     resources: parts.resources,
     flag: (event, flags) => parts.flag(call.team, event, flags),

@@ -27,7 +27,7 @@ import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
 import type { EnablementLoop } from "../enablement/enablement-loop.ts";
 import { type ContextParts, contextOf } from "../handlers/handler-context.ts";
-import { DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
+import { type CutOff, DeadlineError, withinDeadline } from "../handlers/with-deadline.ts";
 import type { FullRegistration } from "../registration/registration-body.ts";
 import { required, type TeamSettings } from "../settings/team-settings.ts";
 import { type SecretHolder, signedJson } from "./signature.ts";
@@ -117,8 +117,8 @@ export async function execute<Schema extends z.ZodObject>(parts: AnsweringParts<
   const { event: flat } = validInput(executeRequestSchema, body, "body");
   const event = attributesOfFlat(flat, parts.flatSource);
   const settings = required(await parts.settings.of(event.teamId), event.teamId);
-  const answer = await inTime(parts, handler.deadlineMs, (signal) =>
-    handler.run({ event, data: flat.data }, contextOf(parts.contexts, { team: event.teamId, settings, signal })),
+  const answer = await inTime(parts, handler.deadlineMs, (cutOff) =>
+    handler.run({ event, data: flat.data }, contextOf(parts.contexts, { team: event.teamId, settings, cutOff })),
   );
   return executeResponseSchema.parse(answer);
 }
@@ -135,8 +135,8 @@ export async function runAction<Schema extends z.ZodObject>(
   const { team, input } = validInput(actionRequestSchema, body, "body");
   const checked = validInput(action.input, input, "input");
   const settings = required(await parts.settings.of(team), team);
-  return await inTime(parts, ACTION_DEADLINE_MS, (signal) =>
-    action.run(checked, contextOf(parts.contexts, { team, settings, signal, fields: { action: name } })),
+  return await inTime(parts, ACTION_DEADLINE_MS, (cutOff) =>
+    action.run(checked, contextOf(parts.contexts, { team, settings, cutOff, fields: { action: name } })),
   );
 }
 
@@ -149,8 +149,8 @@ export function settingsCheck<Schema extends z.ZodObject>(
   const { validateSettings: check } = definition;
   if (check === undefined) return async () => [];
   return (team, settings) =>
-    inTime({ stopping }, SETTINGS_DEADLINE_MS, (signal) => {
-      const { settings: _, ...context } = contextOf(contexts, { team, settings: null, signal });
+    inTime({ stopping }, SETTINGS_DEADLINE_MS, (cutOff) => {
+      const { settings: _, ...context } = contextOf(contexts, { team, settings: null, cutOff });
       return check(settings, context);
     });
 }
@@ -161,7 +161,7 @@ const SETTINGS_DEADLINE_MS = 20_000;
 async function inTime<T>(
   { stopping }: { readonly stopping: AbortSignal },
   ms: number,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (cutOff: CutOff) => Promise<T>,
 ): Promise<T> {
   try {
     return await withinDeadline(ms, stopping, work);

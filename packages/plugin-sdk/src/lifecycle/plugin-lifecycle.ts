@@ -43,7 +43,7 @@ export function pluginLifecycle<Schema extends z.ZodObject>(parts: PluginLifecyc
   const step = (name: "preStart" | "onStart" | "onStop", ms: number) => async () => {
     const work = definition[name];
     if (work === undefined) return;
-    await withinDeadline(ms, new AbortController().signal, async (signal) => await work(context(signal)));
+    await withinDeadline(ms, new AbortController().signal, async ({ signal }) => await work(context(signal)));
   };
   const migrated: Component = {
     name: "database",

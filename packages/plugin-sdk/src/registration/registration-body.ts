@@ -55,9 +55,26 @@ export function registrationBody<Schema extends z.ZodObject>(
   };
   const result = registrationSchema.safeParse(body);
   const problems = result.success ? [] : problemsOf(result.error.issues);
-  const lines = [...problems, ...handlerProblems(definition)].map(({ path, message }) => `  ${path}: ${message}`);
+  const lines = [...problems, ...handlerProblems(definition), ...identityProblems(definition)].map(
+    ({ path, message }) => `  ${path}: ${message}`,
+  );
   if (result.success && lines.length === 0) return result.data;
   throw new Error(`plugin ${metadata.id} is not defined well:\n${lines.join("\n")}`);
+}
+
+/** What needs the record of a delivery, of a plugin that wants none. */
+function identityProblems<Schema extends z.ZodObject>({
+  identity,
+  revisions,
+  redeliver,
+  resolveUnknown,
+}: PluginDefinition<Schema>) {
+  const without = 'needs the record of a delivery, and identity is "none"';
+  return [
+    { path: "/revisions", message: `"latest" ${without}: say revisions: "all"`, found: revisions !== "all" },
+    { path: "/redeliver", message: `"unsafe" ${without}`, found: redeliver === "unsafe" },
+    { path: "/resolveUnknown", message: without, found: resolveUnknown !== undefined },
+  ].filter(({ found }) => identity === "none" && found);
 }
 
 /** Of a batch: what waits for its place is in memory, and its window waits with it. */

@@ -120,7 +120,7 @@ export class HeldResource {
     const { resource, settings, logger } = this.#parts;
     const begun: Promise<unknown>[] = [];
     try {
-      const value = await withinDeadline(this.#timing.openMsMax, this.#stop.signal, async (signal) => {
+      const value = await withinDeadline(this.#timing.openMsMax, this.#stop.signal, async ({ signal }) => {
         begun.push(resource.open(settings, { logger, signal }));
         return await begun[0];
       });
@@ -156,7 +156,7 @@ export class HeldResource {
       await withinDeadline(
         this.#timing.checkMsMax,
         this.#stop.signal,
-        async (signal) => await resource.check?.(this.#use(), { logger, signal }),
+        async ({ signal }) => await resource.check?.(this.#use(), { logger, signal }),
       );
       this.#found(null);
       return true;

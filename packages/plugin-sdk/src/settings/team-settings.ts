@@ -6,7 +6,7 @@ import {
   type ResealRequest,
   type ResealResponse,
 } from "@plugboard/contract";
-import { problemsOf } from "@plugboard/runtime";
+import { type Clock, problemsOf } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { SettingsHead, SettingsStore } from "../store/settings-store.ts";
 import { isSealedElsewhere, openSeals, resealed, resealedSettings } from "./open-seals.ts";
@@ -16,6 +16,7 @@ export interface TeamSettingsParts<Schema extends z.ZodObject> {
   readonly schema: Schema;
   readonly store: SettingsStore;
   readonly keys: PluginKeys | null;
+  readonly clock: Clock;
   /** The plugin's own check of the meaning; settings reach it with their secrets opened. */
   readonly check: (team: string, settings: z.output<Schema>) => Promise<readonly ProblemItem[]>;
   /** Called when a team's settings are usable from now on. */
@@ -27,6 +28,21 @@ export interface TeamSettingsParts<Schema extends z.ZodObject> {
 /** Teams whose opened settings are kept in memory: at 10 KB each, about 10 MB. */
 const OPENED_TEAMS_MAX = 1_000;
 
+/** How long settings are used without a look at the database: another instance may have taken newer ones meanwhile. */
+const CURRENT_MS_MAX = 1_000;
+/** How often it is looked at for what has changed, while deliveries come. */
+const LOOK_EVERY_MS = 200;
+/** Of settings that are none: what the schema makes of nothing. */
+const NO_VERSION = -1;
+
+/** A team's settings, with their secrets opened. */
+interface Opened<Settings> {
+  readonly version: number;
+  readonly settings: Settings;
+  /** When the database was asked for them, on the monotonic clock. */
+  readonly asOfMs: number;
+}
+
 /**
  * Teams' settings: stored sealed, opened in memory only.
  *
@@ -35,11 +51,18 @@ const OPENED_TEAMS_MAX = 1_000;
 export class TeamSettings<Schema extends z.ZodObject> {
   readonly #parts: TeamSettingsParts<Schema>;
   /** In order of use, the longest unused first. */
-  readonly #opened = new Map<string, { readonly version: number; readonly settings: z.output<Schema> }>();
+  readonly #opened = new Map<string, Opened<z.output<Schema>>>();
+  #looking: Promise<void> | null = null;
+  /** Whether anything was asked for since the last look. */
+  #wanted = false;
+  /** All that is kept was in force at this moment of the monotonic clock, or has been dropped. */
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #begunAtMs: number;
   readonly #default: { readonly settings: z.output<Schema> } | null;
 
   constructor(parts: TeamSettingsParts<Schema>) {
     this.#parts = parts;
+    this.#begunAtMs = parts.clock.monotonic();
     const empty = parts.schema.safeParse({});
     this.#default = empty.success ? { settings: empty.data } : null;
   }
@@ -86,14 +109,62 @@ export class TeamSettings<Schema extends z.ZodObject> {
     return { seals: await Promise.all(seals.map((seal) => resealed(seal, keys))) };
   }
 
+  /** A team's settings as {@link of} would give them without asking the database; null when it has to be asked. */
+  current(team: string): z.output<Schema> | null {
+    this.#wanted = true;
+    const known = this.#opened.get(team);
+    if (known === undefined) return null;
+    const asOfMs = Math.max(known.asOfMs, this.#lookedAtMs);
+    return this.#parts.clock.monotonic() - asOfMs <= CURRENT_MS_MAX ? known.settings : null;
+  }
+
+  /** Keeps what {@link current} answers current, until the signal aborts. */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    while (!signal.aborted) {
+      // What cannot be looked up now is asked for one by one.
+      if (this.#wanted) await this.#look().catch(() => {});
+      await clock.sleep(LOOK_EVERY_MS, signal).catch(() => {});
+    }
+  }
+
+  /** One look at a time: who asks meanwhile waits for it. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookNow().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  async #lookNow(): Promise<void> {
+    this.#wanted = false;
+    const lookedAtMs = this.#parts.clock.monotonic();
+    const sinceMs = lookedAtMs - Math.max(this.#lookedAtMs, this.#begunAtMs);
+    for (const { team, version, state } of await this.#parts.store.changed(sinceMs)) {
+      const known = this.#opened.get(team);
+      if (known !== undefined && (known.version !== version || state !== "applied")) this.#opened.delete(team);
+    }
+    this.#lookedAtMs = lookedAtMs;
+  }
+
   /** A team's settings with its secrets opened; null while they are missing or refused. */
   async of(team: string): Promise<z.output<Schema> | null> {
+    if (this.#opened.has(team)) {
+      await this.#look();
+      const current = this.current(team);
+      if (current !== null) return current;
+    }
+    const asOfMs = this.#parts.clock.monotonic();
     const head = await this.#parts.store.head(team);
-    if (head === null) return this.#default?.settings ?? null;
+    if (head === null) {
+      if (this.#default === null) return null;
+      this.#remember(team, { version: NO_VERSION, settings: this.#default.settings, asOfMs });
+      return this.#default.settings;
+    }
     if (head.state !== "applied") return null;
     const known = this.#opened.get(team);
     if (known?.version === head.version) {
-      this.#remember(team, known.version, known.settings);
+      this.#remember(team, { ...known, asOfMs });
       return known.settings;
     }
     const content = await this.#parts.store.content(team, head.version);
@@ -105,14 +176,14 @@ export class TeamSettings<Schema extends z.ZodObject> {
       this.#parts.onUnreadable(team, places);
       return null;
     }
-    this.#remember(team, head.version, parsed.settings);
+    this.#remember(team, { version: head.version, settings: parsed.settings, asOfMs });
     return parsed.settings;
   }
 
   async #save(request: InitializeRequest, reasons: readonly ProblemItem[]): Promise<InitializeResponse> {
     const state = reasons.length === 0 ? "applied" : "refused";
     const stored = await this.#parts.store.save(request, state, reasons);
-    if (stored.version === request.version) this.#opened.delete(request.team);
+    this.#opened.delete(request.team);
     if (stored.state === "applied") this.#parts.onApplied(request.team);
     return answerOf(stored);
   }
@@ -131,9 +202,9 @@ export class TeamSettings<Schema extends z.ZodObject> {
       : { kind: "invalid", problems: problemsOf(result.error.issues) };
   }
 
-  #remember(team: string, version: number, settings: z.output<Schema>): void {
+  #remember(team: string, opened: Opened<z.output<Schema>>): void {
     this.#opened.delete(team);
-    this.#opened.set(team, { version, settings });
+    this.#opened.set(team, opened);
     if (this.#opened.size > OPENED_TEAMS_MAX) {
       const [oldest] = this.#opened.keys();
       if (oldest !== undefined) this.#opened.delete(oldest);

@@ -1,11 +1,12 @@
 import type { DeliveryOutcome } from "@plugboard/contract";
 import type { Pool, PoolClient } from "pg";
 import type { Received } from "../delivery/received.ts";
+import { together } from "./together.ts";
 
 /** What `sdk_claim` decided; see the comments above it in sdk-migrations.ts, claims.ts and suspects.ts. */
 export type Claim =
-  /** `cutShort`: the attempt before ended without recording what became of it. */
-  | { readonly kind: "claimed"; readonly attempt: number; readonly cutShort: boolean }
+  /** `cutShort`: the attempt before ended without recording what became of it; `unrecorded`: of this one nothing stands in the database. */
+  | { readonly kind: "claimed"; readonly attempt: number; readonly cutShort: boolean; readonly unrecorded?: true }
   /** A process ended during an attempt at it, so it is tried as the only suspect of a process: not claimed yet. */
   | { readonly kind: "suspect" }
   /** Processes ended again and again with it as their only suspect: it is the cause. */
@@ -33,6 +34,24 @@ const CUTS_MAX = 3;
 /** How long the newest revision of a response is remembered after its last identity. */
 const FENCE_AGE_MS_MAX = 400 * 86_400_000;
 
+/** Claims, or ends, in one statement, and statements of each kind under way: they share the SDK's connections with all else. */
+const TOGETHER = { itemsMax: 64, atOnceMax: 2 };
+
+/** One that asks for a delivery. */
+interface Claimant {
+  readonly received: Received;
+  readonly token: string;
+  readonly seq: string | null;
+  readonly alone: boolean;
+}
+
+/** How a delivery ends. */
+interface Ending {
+  readonly id: string;
+  readonly outcome: DeliveryOutcome;
+  readonly reason: string | null;
+}
+
 interface ClaimRow {
   readonly verdict: Claim["kind"];
   readonly attempts: number;
@@ -48,6 +67,8 @@ interface ClaimRow {
 export class DeliveryStore {
   readonly #pool: Pool;
   readonly #options: DeliveryStoreOptions;
+  readonly #claim = together({ ...TOGETHER, ask: (claimants: readonly Claimant[]) => this.#claims(claimants) });
+  readonly #settle = together({ ...TOGETHER, ask: (endings: readonly Ending[]) => this.#ends(endings) });
 
   constructor(pool: Pool, options: DeliveryStoreOptions) {
     this.#pool = pool;
@@ -60,26 +81,42 @@ export class DeliveryStore {
    * @param alone whether a suspect may be claimed: this process has no other one under way.
    */
   async claim(received: Received, token: string, seq: string | null, alone = false): Promise<Claim> {
-    const { rows } = await this.#pool.query<ClaimRow>({
-      name: "claim",
-      text: "SELECT verdict, attempts, detail, until FROM sdk_claim($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    return await this.#claim({ received, token, seq, alone });
+  }
+
+  /** Each claim locks its response until the statement ends: all instances do so in the same order. */
+  async #claims(claimants: readonly Claimant[]): Promise<Claim[]> {
+    const { leaseMs, afterCut, fence } = this.#options;
+    const column = <T>(of: (claimant: Claimant) => T) => claimants.map(of);
+    const { rows } = await this.#pool.query<ClaimRow & { readonly place: string }>({
+      name: "claims",
+      text: `SELECT g.place, c.verdict, c.attempts, c.detail, c.until
+        FROM (
+          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::boolean[])
+            WITH ORDINALITY AS a (id, team, order_key, revision, token, seq, alone, place)
+          ORDER BY hashtextextended(current_schema() || '/' || team || '/' || coalesce(order_key, id), 0), place
+        ) g CROSS JOIN LATERAL
+          sdk_claim(g.id, g.team, g.order_key, g.revision, g.token, $8, g.seq, $9, $10, $11, g.alone) c`,
       values: [
-        received.id,
-        received.event.teamId,
-        received.orderKey,
-        received.event.revision,
-        token,
-        this.#options.leaseMs,
-        seq,
-        this.#options.afterCut,
+        column(({ received }) => received.id),
+        column(({ received }) => received.event.teamId),
+        column(({ received }) => received.orderKey),
+        column(({ received }) => received.event.revision),
+        column(({ token }) => token),
+        column(({ seq }) => seq),
+        column(({ alone }) => alone),
+        leaseMs,
+        afterCut,
         CUTS_MAX,
-        this.#options.fence,
-        alone,
+        fence,
       ],
     });
-    const [row] = rows;
-    if (row === undefined) throw new Error("sdk_claim gave no row");
-    return asClaim(row);
+    const claims = new Map(rows.map((row) => [Number(row.place) - 1, asClaim(row)]));
+    return claimants.map((_, index) => {
+      const claim = claims.get(index);
+      if (claim === undefined) throw new Error("sdk_claim gave no row");
+      return claim;
+    });
   }
 
   /**
@@ -87,15 +124,24 @@ export class DeliveryStore {
    * force: another's, when that came first.
    */
   async settle(id: string, outcome: DeliveryOutcome, reason: string | null): Promise<DeliveryOutcome | null> {
-    const { rows } = await this.#pool.query<{ outcome: DeliveryOutcome | null }>({
+    return await this.#settle({ id, outcome, reason });
+  }
+
+  async #ends(endings: readonly Ending[]): Promise<(DeliveryOutcome | null)[]> {
+    const { rows } = await this.#pool.query<{ id: string; outcome: DeliveryOutcome }>({
       name: "settle",
-      text: `WITH gone AS (DELETE FROM retries WHERE delivery_id = $1), ended AS (
-               UPDATE deliveries SET state = 'settled', outcome = $2, reason = $3, settled_at = now(), lease_until = NULL
-               WHERE id = $1 AND state <> 'settled' RETURNING outcome)
-             SELECT outcome FROM ended UNION ALL SELECT outcome FROM deliveries WHERE id = $1 AND state = 'settled'`,
-      values: [id, outcome, reason],
+      text: `WITH given AS (SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS g (id, outcome, reason)),
+             gone AS (DELETE FROM retries WHERE delivery_id = ANY($1)),
+             ended AS (
+               UPDATE deliveries d SET state = 'settled', outcome = g.outcome, reason = g.reason, settled_at = now(),
+                 lease_until = NULL
+               FROM given g WHERE d.id = g.id AND d.state <> 'settled' RETURNING d.id, d.outcome)
+             SELECT id, outcome FROM ended
+             UNION ALL SELECT id, outcome FROM deliveries WHERE id = ANY($1) AND state = 'settled'`,
+      values: [endings.map(({ id }) => id), endings.map(({ outcome }) => outcome), endings.map(({ reason }) => reason)],
     });
-    return rows[0]?.outcome ?? null;
+    const inForce = new Map(rows.map(({ id, outcome }) => [id, outcome]));
+    return endings.map(({ id }) => inForce.get(id) ?? null);
   }
 
   /**
@@ -105,7 +151,7 @@ export class DeliveryStore {
    */
   async transaction<T>(
     pool: Pool,
-    of: { readonly id: string; readonly token: string },
+    of: { readonly id: string; readonly token: string | null },
     work: (client: PoolClient) => Promise<T>,
   ): Promise<T> {
     const client = await pool.connect();
@@ -197,6 +243,6 @@ function asClaim({ verdict, attempts, detail, until }: ClaimRow): Claim {
     case "behind":
       return { kind: verdict };
     default:
-      return verdict satisfies never;
+      throw new Error(`sdk_claim decided ${verdict satisfies never}`);
   }
 }

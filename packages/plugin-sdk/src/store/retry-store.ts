@@ -19,6 +19,8 @@ export interface PutOff {
   readonly token: string | null;
   /** Whether it is to be found out what its effect came to; left as it was unless given. */
   readonly unresolved?: boolean;
+  /** How often it was attempted, of one of which nothing was written down. */
+  readonly attempts?: number;
   /** The attempt is not to count: it was handed back. */
   readonly uncount?: boolean;
 }
@@ -53,7 +55,8 @@ export class RetryStore {
     await this.#pool.query({
       name: "put-off",
       text: `WITH identity AS (
-               INSERT INTO deliveries AS d (id, team, order_key, revision, state) VALUES ($1, $2, $3, $4, 'waiting')
+               INSERT INTO deliveries AS d (id, team, order_key, revision, state, attempts)
+               VALUES ($1, $2, $3, $4, 'waiting', coalesce($16::int, 0))
                ON CONFLICT (id) DO UPDATE SET state = 'waiting', owner = NULL, lease_until = NULL,
                  attempts = d.attempts - CASE WHEN $14 THEN 1 ELSE 0 END,
                  -- A suspect whose attempt has ended is none any more, unless a process has ended with it alone.
@@ -84,6 +87,7 @@ export class RetryStore {
         how.token,
         how.uncount ?? false,
         how.unresolved ?? null,
+        how.attempts ?? null,
       ],
     });
   }

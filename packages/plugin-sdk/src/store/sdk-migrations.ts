@@ -149,4 +149,6 @@ export const SDK_MIGRATIONS: readonly string[] = [
   DOUBTFUL_EFFECTS,
   WOKEN_BEHIND_A_TAKE,
   ENABLEMENTS,
+  // What has changed is asked for many times a second.
+  "CREATE INDEX team_settings_changed ON team_settings (updated_at)",
 ];

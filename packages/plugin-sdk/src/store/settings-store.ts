@@ -14,6 +14,9 @@ interface HeadRow {
   readonly reasons: ProblemItem[];
 }
 
+/** A row is dated when its statement begins, and seen when that is committed: longer than a statement may take. */
+const COMMIT_MS_MAX = 60_000;
+
 /** Teams' settings in the plugin's own schema, as received: secrets sealed. An older version never replaces a newer. */
 export class SettingsStore {
   readonly #pool: Pool;
@@ -30,6 +33,18 @@ export class SettingsStore {
     });
     const [row] = rows;
     return row === undefined ? null : { ...row, version: Number(row.version) };
+  }
+
+  /** What was stored in the last milliseconds, and a little before. */
+  async changed(
+    sinceMs: number,
+  ): Promise<readonly (Pick<SettingsHead, "version" | "state"> & { readonly team: string })[]> {
+    const { rows } = await this.#pool.query<HeadRow & { readonly team: string }>({
+      name: "settings-changed",
+      text: "SELECT team, version, state FROM team_settings WHERE updated_at > now() - $1 * interval '1 ms'",
+      values: [sinceMs + COMMIT_MS_MAX],
+    });
+    return rows.map(({ team, version, state }) => ({ team, version: Number(version), state }));
   }
 
   /** The content of one version; null when another version has taken its place meanwhile. */

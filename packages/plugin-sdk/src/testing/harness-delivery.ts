@@ -1,8 +1,8 @@
 import { createRegistry, type Logger, systemClock, Tracing } from "@plugboard/runtime";
 import type { z } from "zod";
 import type { PluginDefinition } from "../define-plugin.ts";
-import { afterCut } from "../delivery/after-cut.ts";
 import { Attempter, type AttemptParts } from "../delivery/attempt.ts";
+import { DueLater } from "../delivery/due-later.ts";
 import { FairPool, poolLimits } from "../delivery/fair-pool.ts";
 import { oneOrBatches } from "../delivery/one-or-batches.ts";
 import type { OutcomeReport } from "../delivery/outcome-publisher.ts";
@@ -14,7 +14,7 @@ import { HANDLER_DEADLINE_MS } from "../handlers/with-deadline.ts";
 import { createSdkMetrics } from "../metrics.ts";
 import type { TeamSettings } from "../settings/team-settings.ts";
 import type { PluginDatabase } from "../store/connect-database.ts";
-import { DeliveryStore } from "../store/delivery-store.ts";
+import { identities } from "../store/identities.ts";
 import { RetryStore } from "../store/retry-store.ts";
 import type { TakenEntry, Verdict } from "../store/taken-entry.ts";
 import type { FakeClock } from "./fake-clock.ts";
@@ -42,6 +42,7 @@ const AT_ONCE_MAX = 64;
 
 /** Breakers park a team for as long as other teams' load asks for: in a test of one plugin they would only be in the way. */
 const CLOSED: AttemptParts<z.ZodObject>["breakers"] & RetryLoopParts["breakers"] = {
+  closed: () => true,
   admit: async () => ({ kind: "go", probe: false }),
   giveBack: async () => {},
   succeeded: async () => {},
@@ -55,21 +56,20 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
   const plugin = definition.metadata.id;
   const deadlineMs = definition.handlerDeadlineMs ?? HANDLER_DEADLINE_MS;
   const leaseMs = deadlineMs + LEASE_MARGIN_MS;
-  const deliveries = new DeliveryStore(database.sdk, {
-    leaseMs,
-    afterCut: afterCut(definition),
-    fence: definition.revisions !== "all",
-  });
   const retries = new RetryStore(database.sdk);
+  const { deliveries, attempted } = identities(definition, database.sdk, retries, leaseMs);
   // Batches gather in real time: a test that stood still would wait for ever.
   const handling = oneOrBatches(definition, CONCURRENCY, systemClock);
   const metrics = createSdkMetrics(createRegistry({ defaultMetrics: false }));
   const instance = "harness";
   const draining = new AbortController().signal;
   const breakers = CLOSED;
-  const common = { instance, retries, deliveries, report, metrics, clock, breakers, draining };
+  const common = { instance, retries, report, metrics, clock, breakers, draining };
+  const later = new DueLater({ ...common, onStored: () => {} });
   const attempter = new Attempter({
     ...common,
+    deliveries: attempted,
+    later,
     definition: handling.definition,
     enablement: { plugin, table: parts.teams, clock },
     settings: parts.settings,
@@ -82,6 +82,7 @@ export function harnessDelivery<Schema extends z.ZodObject>(parts: HarnessDelive
   });
   const loop = new RetryLoop({
     ...common,
+    deliveries,
     plugin,
     flatSource: "core",
     deadLetters: { write: async (record, verdict) => parts.deadLetter(record, verdict) },

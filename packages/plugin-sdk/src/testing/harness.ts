@@ -100,6 +100,7 @@ export class Harness<Schema extends z.ZodObject> {
       schema: definition.settings,
       store: new SettingsStore(database.sdk),
       keys: null,
+      clock,
       check: settingsCheck(definition, this.#contexts, stopping),
       onApplied: () => {},
       onUnreadable: () => {},

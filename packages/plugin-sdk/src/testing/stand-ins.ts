@@ -23,9 +23,12 @@ export class TestTeams {
   }
 
   async resolve(teams: readonly string[]): Promise<ReadonlyMap<string, ResolvedTeam>> {
+    return new Map(teams.map((team) => [team, this.known(team)]));
+  }
+
+  known(team: string): ResolvedTeam {
     const entry: PluginEntry = { v: 1, events: [], priorityEvents: [], sync: null, state: "enabled" };
-    const plugins = new Map([[this.#plugin, entry]]);
-    return new Map(teams.map((team) => [team, { team: this.#entry(team), plugins }]));
+    return { team: this.#entry(team), plugins: new Map([[this.#plugin, entry]]) };
   }
 
   #entry(team: string): TeamEntry {

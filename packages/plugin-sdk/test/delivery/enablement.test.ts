@@ -22,6 +22,7 @@ function setting(answers: readonly ({ team: TeamEntry; plugin: PluginEntry } | n
   const parts = {
     plugin: "p",
     table: {
+      known: () => undefined,
       resolve: async () => {
         const answer = answers[Math.min(asked, answers.length - 1)] ?? null;
         asked += 1;

@@ -35,6 +35,7 @@ describe("OutcomePublisher", () => {
     const publisher: OutcomePublisher = new OutcomePublisher({
       plugin: "p",
       topic: "deliveries",
+      all: true,
       producer: {
         // Somebody is always at it: whenever a batch is sent, another outcome waits.
         send: async (_topic, records) => {
