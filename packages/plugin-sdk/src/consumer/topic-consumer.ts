@@ -235,11 +235,9 @@ export class TopicConsumer implements Component {
       await begun.takeOver(stopping);
       return true;
     };
-    return new WindowItem(window, {
-      index,
-      delivery,
-      task: pool.submit(delivery.event.teamId, delivery.orderKey, work, lane),
-    });
+    const { done } = pool.submit(delivery.event.teamId, delivery.orderKey, work, lane);
+    // Its handler has been called: it cannot be taken back, to be called a second time.
+    return new WindowItem(window, { index, delivery, task: { done, withdraw: () => false } });
   }
 
   #begin(
