@@ -181,7 +181,10 @@ describe("docs/write-a-plugin.md, its commands in order in a copy of the reposit
       expect(await inTeamsTerminal(next("curl -sf -X POST $PLUGIN/actions/send-test"))).toContain(
         '"output":{"status":200}',
       );
-      expect(readFileSync(join(copy, "received.txt"), "utf8")).toContain('{"text":"Jambo"}');
+      // It answers when it has read a request, and writes it down after that.
+      await waitUntil("the action's call is written down", WAIT_MS, () =>
+        readFileSync(join(copy, "received.txt"), "utf8").includes('{"text":"Jambo"}') ? true : undefined,
+      );
     }, 300_000);
 
     test("it builds, and the key that deploying needs is made", async () => {
