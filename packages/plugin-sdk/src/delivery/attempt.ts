@@ -164,7 +164,7 @@ export class Attempter<Schema extends z.ZodObject> {
         this.#parts.metrics.cutShort.inc();
         const detail = `set aside: ${claim.cuts} attempts of it were cut short`;
         const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts: claim.attempts };
-        return await this.#parts.later.store(received, entry, "dead-letter", 0, { token: null, verdict });
+        return await this.#parts.later.store(received, "dead-letter", 0, { token: null, verdict });
       }
       case "busy":
         return await this.#parts.later.wait(received, entry, "busy", claim.until.getTime() - this.#parts.clock.now());
@@ -195,10 +195,10 @@ export class Attempter<Schema extends z.ZodObject> {
     if (end.kind === "handed-back") {
       // What it came to before it was cut off nobody knows.
       const unresolved = claimed.unresolved || end.called;
-      await this.#parts.later.store(received, entry, "drain", 0, { token: claimed.token, uncount: true, unresolved });
+      await this.#parts.later.store(received, "drain", 0, { token: claimed.token, uncount: true, unresolved });
       return false;
     }
-    await this.#follow(received, entry, claimed, this.#next(end, entry, claimed.attempt, span), durationMs);
+    await this.#follow(received, claimed, this.#next(end, entry, claimed.attempt, span), durationMs);
     await this.#tell(received, end);
     return true;
   }
@@ -220,7 +220,6 @@ export class Attempter<Schema extends z.ZodObject> {
 
   async #follow(
     received: Received,
-    entry: TakenEntry | null,
     { token, attempt }: { readonly token: string | null; readonly attempt: number },
     next: Next,
     durationMs: number,
@@ -235,7 +234,7 @@ export class Attempter<Schema extends z.ZodObject> {
         return this.#report(received, next.outcome, attempt, next.reason, durationMs);
       case "retry": {
         const { history, delayMs, unresolved } = next;
-        await this.#parts.later.store(received, entry, "retry", delayMs, {
+        await this.#parts.later.store(received, "retry", delayMs, {
           token,
           attempts: attempt,
           history,
@@ -246,7 +245,7 @@ export class Attempter<Schema extends z.ZodObject> {
       }
       case "dead-letter": {
         const { history, verdict } = next;
-        return await this.#parts.later.store(received, entry, "dead-letter", 0, { token, history, verdict });
+        return await this.#parts.later.store(received, "dead-letter", 0, { token, history, verdict });
       }
       default:
         return next satisfies never;

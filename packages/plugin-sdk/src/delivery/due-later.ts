@@ -23,16 +23,14 @@ export class DueLater {
     this.#parts = parts;
   }
 
-  /** @param entry where it stands already, null when it comes from the topic. */
+  /** Stores it, due after `dueInMs`; see {@link PutOff}. */
   async store(
     received: Received,
-    entry: TakenEntry | null,
     waitingFor: WaitingFor,
     dueInMs: number,
-    how: Omit<PutOff, "waitingFor" | "dueInMs" | "history"> & { readonly history?: PutOff["history"] },
+    how: Omit<PutOff, "waitingFor" | "dueInMs">,
   ): Promise<void> {
-    const history = how.history ?? entry?.history ?? [];
-    const put = { ...how, waitingFor, dueInMs: Math.round(dueInMs), history };
+    const put = { ...how, waitingFor, dueInMs: Math.round(dueInMs) };
     await persisted(() => this.#parts.retries.putOff(received, put));
     if (dueInMs === 0) this.#parts.onStored();
   }
@@ -48,9 +46,9 @@ export class DueLater {
       const detail = `waited too long (for: ${waitingFor})`;
       const attempts = entry.history.at(-1)?.attempt ?? 0;
       const verdict: Verdict = { outcome: "failed", reason: "failed", detail, attempts };
-      return await this.store(received, entry, "dead-letter", 0, { token: null, verdict });
+      return await this.store(received, "dead-letter", 0, { token: null, verdict });
     }
-    await this.store(received, entry, waitingFor, Math.max(WAIT_MS[waitingFor], leastMs), { token: null });
+    await this.store(received, waitingFor, Math.max(WAIT_MS[waitingFor], leastMs), { token: null });
   }
 
   /** A record that is no event becomes a dead letter; it has no identity and no outcome record. */

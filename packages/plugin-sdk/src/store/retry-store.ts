@@ -13,7 +13,8 @@ import {
 export interface PutOff {
   readonly waitingFor: WaitingFor;
   readonly dueInMs: number;
-  readonly history: readonly FailedAttempt[];
+  /** The attempts that failed; left as it was unless given. */
+  readonly history?: readonly FailedAttempt[];
   readonly verdict?: Verdict;
   /** The claim that is given up with it; null when there is none. */
   readonly token: string | null;
@@ -66,10 +67,10 @@ export class RetryStore {
              INSERT INTO retries AS r (delivery_id, team, order_key, revision, waiting_for, record_key, record_value,
                  record_headers, origin, verdict, history, due_at, unresolved)
              SELECT $1::text, $2::text, $3::text, $4::bigint, $5::text, $6::bytea, $7::bytea, $8::json, $9::text, $10::json,
-               $11::json, now() + $12::float8 * interval '1 ms', coalesce($15::boolean, false)
+               coalesce($11::json, '[]'), now() + $12::float8 * interval '1 ms', coalesce($15::boolean, false)
              WHERE $13::text IS NULL OR EXISTS (SELECT FROM identity)
              ON CONFLICT (delivery_id) DO UPDATE SET waiting_for = excluded.waiting_for, due_at = excluded.due_at,
-               verdict = coalesce(r.verdict, excluded.verdict), history = excluded.history, taken_by = NULL,
+               verdict = coalesce(r.verdict, excluded.verdict), history = coalesce($11::json, r.history), taken_by = NULL,
                unresolved = coalesce($15, r.unresolved)`,
       values: [
         item.id,
@@ -82,7 +83,7 @@ export class RetryStore {
         headersText(record),
         record.readFrom,
         how.verdict === undefined ? null : JSON.stringify(how.verdict),
-        JSON.stringify(bounded(how.history)),
+        how.history === undefined ? null : JSON.stringify(bounded(how.history)),
         how.dueInMs,
         how.token,
         how.uncount ?? false,
