@@ -49,13 +49,13 @@ async function measureSet(
       SdkStage.open(session, plugin, teams, report),
     );
     const backlogs = new Map<number, Backlog>();
-    for (const { share = 1 } of kinds) {
+    for (const { share } of kinds) {
       const size = Math.round(records * share);
       if (!backlogs.has(size)) backlogs.set(size, await written(stage, plugin, size, { teams, options }));
     }
     for (let repeat = 0; repeat < repeats; repeat++)
       for (const kind of orderOf(kinds, repeat)) {
-        const backlog = backlogs.get(Math.round(records * (kind.share ?? 1))) as Backlog;
+        const backlog = backlogs.get(Math.round(records * kind.share)) as Backlog;
         const title = `${kind.title}, ${repeat + 1} of ${repeats}`;
         runs.push(await shownRun(stage, backlog, kind, { options, title, answerMs }));
       }

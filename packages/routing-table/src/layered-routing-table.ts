@@ -1,6 +1,7 @@
 import { ROUTES_REQUEST_MAX, teamIdSchema } from "@plugboard/contract";
 import { type Clock, type Logger, SparseLog } from "@plugboard/runtime";
-import { type AnySlot, LevelOne, type PollResult } from "./domain/level-one.ts";
+import { LevelOne, type PollResult } from "./domain/level-one.ts";
+import type { AnySlot } from "./domain/level-one-slots.ts";
 import type { FetchRoutes, RouteCache, RouteKey, TableObserver } from "./domain/ports.ts";
 import { idOf } from "./domain/route-entry.ts";
 import type { ResolvedTeam, RoutingTable, TablePosition } from "./routing-table.ts";

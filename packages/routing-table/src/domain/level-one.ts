@@ -1,6 +1,7 @@
 import type { PluginEntry, RoutesResponse, TeamEntry } from "@plugboard/contract";
 import { LRUCache } from "lru-cache";
 import type { ResolvedTeam } from "../routing-table.ts";
+import { type AnySlot, JoinedTeam, NOT_JOINED, type Slot, type TeamSlot } from "./level-one-slots.ts";
 import type { CacheAnswer, PollAnswer, Position, RouteEntry, RouteKey } from "./ports.ts";
 import { asRouteKey, idOf, parseRouteEntry, pluginKey, teamKey } from "./route-entry.ts";
 
@@ -283,35 +284,6 @@ export interface CacheReadResult {
   readonly unknown: RouteKey[];
   malformed: number;
 }
-
-/** An entry in L1; null is a known absence. `asOf`: when it was read. */
-interface Slot<E> {
-  readonly entry: E | null;
-  readonly asOf: number;
-}
-
-/** A team's entry, with the result of joining it: valid for one state of the plugin entries. */
-interface TeamSlot extends Slot<TeamEntry> {
-  joined: ResolvedTeam | null | undefined;
-  joinedAsOf: number;
-  joinedGeneration: number;
-}
-
-export type AnySlot = TeamSlot | Slot<PluginEntry>;
-
-/** Of one shape, with room for what its reader derives. */
-class JoinedTeam implements ResolvedTeam {
-  readonly team: TeamEntry;
-  readonly plugins: ReadonlyMap<string, PluginEntry>;
-  derived?: object;
-
-  constructor(team: TeamEntry, plugins: ReadonlyMap<string, PluginEntry>) {
-    this.team = team;
-    this.plugins = plugins;
-  }
-}
-
-const NOT_JOINED = { joinedAsOf: Number.NEGATIVE_INFINITY, joinedGeneration: -1 };
 
 /** A known absence is older than any version. */
 const versionOf = (entry: RouteEntry | null): number => entry?.v ?? -1;
